@@ -1,0 +1,49 @@
+/** Prefixes: an address with the number of its leading bits that name the network. */
+
+import { addressBits, type Family, formatIp, type Ip, parseIp } from "./ip.ts";
+
+export interface Cidr {
+  readonly ip: Ip;
+  /** Prefix length in bits. */
+  readonly bits: number;
+}
+
+/** Parses `address/length`; host bits may be set. Returns undefined for anything else. */
+export function parseCidr(text: string): Cidr | undefined {
+  const slash = text.indexOf("/");
+  if (slash < 0) return undefined;
+  const ip = parseIp(text.slice(0, slash));
+  const length = text.slice(slash + 1);
+  if (ip === undefined || !/^(0|[1-9][0-9]{0,2})$/.test(length)) return undefined;
+  const bits = Number(length);
+  return bits > addressBits(ip.family) ? undefined : { ip, bits };
+}
+
+export function formatCidr(cidr: Cidr): string {
+  return `${formatIp(cidr.ip)}/${cidr.bits}`;
+}
+
+/** The network's own address: all host bits zero. */
+export function networkAddress(cidr: Cidr): Ip {
+  return { family: cidr.ip.family, value: cidr.ip.value & ~hostMask(cidr.ip.family, cidr.bits) };
+}
+
+/** The highest address of the network: all host bits one (for IPv4 the broadcast address). */
+export function lastAddress(cidr: Cidr): Ip {
+  return { family: cidr.ip.family, value: cidr.ip.value | hostMask(cidr.ip.family, cidr.bits) };
+}
+
+/** The prefix with all host bits zero. */
+export function networkOf(cidr: Cidr): Cidr {
+  return { ip: networkAddress(cidr), bits: cidr.bits };
+}
+
+/** Whether an address lies within a prefix. */
+export function cidrContains(cidr: Cidr, ip: Ip): boolean {
+  if (cidr.ip.family !== ip.family) return false;
+  return (cidr.ip.value ^ ip.value) >> BigInt(addressBits(ip.family) - cidr.bits) === 0n;
+}
+
+function hostMask(family: Family, bits: number): bigint {
+  return (1n << BigInt(addressBits(family) - bits)) - 1n;
+}

@@ -1,0 +1,139 @@
+/**
+ * IP addresses and their text.
+ *
+ * Everywhere outside of arithmetic an address is its text, because plans, records and results are JSON; an {@link Ip}
+ * is what one parses it into to count, compare or encode.
+ */
+
+export type Family = 4 | 6;
+
+/** An address as a number: 32 bits for family 4, 128 for family 6. */
+export interface Ip {
+  readonly family: Family;
+  readonly value: bigint;
+}
+
+/** The number of bits of an address of this family. */
+export function addressBits(family: Family): 32 | 128 {
+  return family === 4 ? 32 : 128;
+}
+
+/**
+ * Parses dotted IPv4 or colon-hexadecimal IPv6 text; an IPv4-mapped IPv6 address becomes the IPv4 address that it
+ * stands for, as Go's net.IP does. Returns undefined for anything else, zones and leading zeros included.
+ * @see https://www.rfc-editor.org/rfc/rfc4291#section-2.2
+ */
+export function parseIp(text: string): Ip | undefined {
+  const bytes = text.includes(":") ? parseIpv6(text) : parseIpv4(text);
+  return bytes === undefined ? undefined : ipFromBytes(bytes);
+}
+
+function parseIpv4(text: string): Uint8Array | undefined {
+  const parts = text.split(".");
+  if (parts.length !== 4) return undefined;
+  const bytes = new Uint8Array(4);
+  for (const [i, part] of parts.entries()) {
+    if (!/^(0|[1-9][0-9]{0,2})$/.test(part)) return undefined;
+    const octet = Number(part);
+    if (octet > 255) return undefined;
+    bytes[i] = octet;
+  }
+  return bytes;
+}
+
+function parseIpv6(text: string): Uint8Array | undefined {
+  const halves = text.split("::");
+  if (halves.length > 2) return undefined;
+  const head = parseGroups(halves[0] as string);
+  const tail = halves.length === 2 ? parseGroups(halves[1] as string) : [];
+  if (head === undefined || tail === undefined) return undefined;
+  const missing = 8 - head.length - tail.length;
+  // "::" stands for at least one group of zeros.
+  if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
+  const groups = [...head, ...new Array<number>(missing).fill(0), ...tail];
+  const bytes = new Uint8Array(16);
+  for (const [i, group] of groups.entries()) {
+    bytes[2 * i] = group >> 8;
+    bytes[2 * i + 1] = group & 0xff;
+  }
+  return bytes;
+}
+
+/** The 16-bit groups of one side of "::"; the last may be dotted IPv4. */
+function parseGroups(text: string): number[] | undefined {
+  if (text === "") return [];
+  const groups: number[] = [];
+  const parts = text.split(":");
+  for (const [i, part] of parts.entries()) {
+    if (i === parts.length - 1 && part.includes(".")) {
+      const v4 = parseIpv4(part);
+      if (v4 === undefined) return undefined;
+      const [a, b, c, d] = v4 as unknown as [number, number, number, number];
+      groups.push((a << 8) | b, (c << 8) | d);
+    } else {
+      if (!/^[0-9a-fA-F]{1,4}$/.test(part)) return undefined;
+      groups.push(Number.parseInt(part, 16));
+    }
+  }
+  return groups;
+}
+
+/** The shortest text of an address. @see https://www.rfc-editor.org/rfc/rfc5952#section-4 */
+export function formatIp(ip: Ip): string {
+  return formatIpBytes(ipToBytes(ip));
+}
+
+/** The text of 4 or 16 bytes in network order; 16 bytes stay IPv6 even where they are IPv4-mapped. */
+export function formatIpBytes(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join(".");
+  if (bytes.length !== 16) throw new RangeError(`An IP address has 4 or 16 bytes, not ${bytes.length}`);
+  const groups: number[] = [];
+  for (let i = 0; i < 16; i += 2) groups.push(((bytes[i] as number) << 8) | (bytes[i + 1] as number));
+  const zeros = longestZeroRun(groups);
+  const hex = (part: number[]) => part.map((group) => group.toString(16)).join(":");
+  if (zeros.length < 2) return hex(groups);
+  return `${hex(groups.slice(0, zeros.start))}::${hex(groups.slice(zeros.start + zeros.length))}`;
+}
+
+function longestZeroRun(groups: number[]): { start: number; length: number } {
+  let best = { start: 0, length: 0 };
+  for (let start = 0; start < groups.length; start++) {
+    let end = start;
+    while (groups[end] === 0) end++;
+    if (end - start > best.length) best = { start, length: end - start };
+    start = Math.max(start, end);
+  }
+  return best;
+}
+
+/** The 4 or 16 bytes of an address in network order. */
+export function ipToBytes(ip: Ip): Uint8Array {
+  const bytes = new Uint8Array(ip.family === 4 ? 4 : 16);
+  let rest = ip.value;
+  for (let i = bytes.length - 1; i >= 0; i--) {
+    bytes[i] = Number(rest & 0xffn);
+    rest >>= 8n;
+  }
+  return bytes;
+}
+
+/** The address of 4 or 16 bytes in network order; IPv4-mapped IPv6 becomes IPv4. */
+export function ipFromBytes(bytes: Uint8Array): Ip {
+  const mapped =
+    bytes.length === 16 && bytes.subarray(0, 10).every((b) => b === 0) && bytes[10] === 255 && bytes[11] === 255;
+  const used = mapped ? bytes.subarray(12) : bytes;
+  let value = 0n;
+  for (const byte of used) value = (value << 8n) | BigInt(byte);
+  return { family: used.length === 4 ? 4 : 6, value };
+}
+
+/** Below zero, zero or above it as `a` comes before, equals or comes after `b`; IPv4 comes before IPv6. */
+export function compareIp(a: Ip, b: Ip): number {
+  if (a.family !== b.family) return a.family - b.family;
+  return a.value < b.value ? -1 : a.value > b.value ? 1 : 0;
+}
+
+/** The family of an address or prefix in text, told by its colons alone: for text that has been checked before. */
+export function familyOf(text: string): Family {
+  return text.includes(":") ? 6 : 4;
+}

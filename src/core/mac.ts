@@ -1,0 +1,17 @@
+/** Ethernet addresses and their text. */
+
+/** Parses six bytes of hexadecimal text parted by colons or hyphens. Returns undefined for anything else. */
+export function parseMac(text: string): Uint8Array | undefined {
+  if (!/^([0-9a-fA-F]{2})([:-][0-9a-fA-F]{2}){5}$/.test(text)) return undefined;
+  return Uint8Array.from(text.split(/[:-]/), (byte) => Number.parseInt(byte, 16));
+}
+
+/** The text of an address in lower case, parted by colons. */
+export function formatMac(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
+}
+
+/** Whether a link may carry the address: it is neither a group address nor zero. */
+export function isUnicastMac(bytes: Uint8Array): boolean {
+  return ((bytes[0] as number) & 1) === 0 && bytes.some((byte) => byte !== 0);
+}

@@ -1,0 +1,231 @@
+/**
+ * The C library by FFI: the one door to system calls that the runtime has no function for.
+ *
+ * Nothing else imports `bun:ffi`. Symbols are bound at first use, in small groups, because binding costs about 10 µs
+ * a symbol and most runs need few of them.
+ */
+
+import { dlopen, read } from "bun:ffi";
+import { KernelError } from "../core/errors.ts";
+import { errnoName } from "./errno.ts";
+
+const LIBRARY = "libc.so.6";
+
+function once<T>(bind: () => T): () => T {
+  let bound: T | undefined;
+  return () => {
+    bound ??= bind();
+    return bound;
+  };
+}
+
+const errnoLocation = once(() => dlopen(LIBRARY, { __errno_location: { args: [], returns: "ptr" } }).symbols);
+
+const exiting = once(() => dlopen(LIBRARY, { _exit: { args: ["i32"], returns: "void" } }).symbols);
+
+const locking = once(() => dlopen(LIBRARY, { flock: { args: ["i32", "i32"], returns: "i32" } }).symbols);
+
+const namespaces = once(
+  () =>
+    dlopen(LIBRARY, {
+      setns: { args: ["i32", "i32"], returns: "i32" },
+      unshare: { args: ["i32"], returns: "i32" },
+    }).symbols,
+);
+
+const mounts = once(
+  () =>
+    dlopen(LIBRARY, {
+      mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
+      umount2: { args: ["ptr", "i32"], returns: "i32" },
+    }).symbols,
+);
+
+const sockets = once(
+  () =>
+    dlopen(LIBRARY, {
+      socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+      setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
+      sendto: { args: ["i32", "ptr", "u64", "i32", "ptr", "u32"], returns: "i64" },
+      recvfrom: { args: ["i32", "ptr", "u64", "i32", "ptr", "ptr"], returns: "i64" },
+      close: { args: ["i32"], returns: "i32" },
+    }).symbols,
+);
+
+const streams = once(
+  () =>
+    dlopen(LIBRARY, {
+      bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
+      connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
+      listen: { args: ["i32", "i32"], returns: "i32" },
+      accept4: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
+    }).symbols,
+);
+
+/** A system call that failed; `code` is the errno's name. */
+export class SystemCallError extends KernelError {
+  constructor(call: string, errno: number, subject?: string) {
+    const code = errnoName(errno);
+    super(`${call}${subject === undefined ? "" : ` ${subject}`} failed: ${code}`, code);
+  }
+}
+
+/**
+ * Throws unless a call's return value is zero or more.
+ *
+ * errno is read by a second call into C. Between the two only compiled JavaScript runs, which makes no system call on
+ * this thread, so it is still that of the first.
+ */
+function check(result: number | bigint, call: string, subject?: string): number {
+  if (result >= 0) return Number(result);
+  throw new SystemCallError(call, errno(), subject);
+}
+
+function errno(): number {
+  const location = errnoLocation().__errno_location();
+  return location === null ? 0 : read.i32(location);
+}
+
+/** The bytes of a path or name with C's final zero. */
+function cString(text: string): Uint8Array {
+  return new TextEncoder().encode(`${text}\0`);
+}
+
+/** Ends the process at once: no exit handlers, no flushing. Saves about a millisecond. @see _exit(2) */
+export function exitNow(status: number): never {
+  exiting()._exit(status);
+  throw new Error("_exit returned");
+}
+
+export const LOCK_SH = 1;
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+
+/** Locks an open file; false when LOCK_NB was given and another holds it. @see flock(2) */
+export function flock(fd: number, operation: number): boolean {
+  for (;;) {
+    if (locking().flock(fd, operation) >= 0) return true;
+    const error = errno();
+    if (errnoName(error) === "EINTR") continue;
+    if (errnoName(error) === "EAGAIN" && (operation & LOCK_NB) !== 0) return false;
+    throw new SystemCallError("flock", error);
+  }
+}
+
+export const CLONE_NEWNET = 0x40000000;
+
+/** Moves this thread into the namespace behind a descriptor. @see setns(2) */
+export function setns(fd: number, type: number): void {
+  check(namespaces().setns(fd, type), "setns");
+}
+
+/** Gives this thread namespaces of its own. @see unshare(2) */
+export function unshare(flags: number): void {
+  check(namespaces().unshare(flags), "unshare");
+}
+
+export const MS_BIND = 4096;
+export const MNT_DETACH = 2;
+
+/** Binds what stands at `source` over `target` as well. @see mount(2) MS_BIND */
+export function bindMount(source: string, target: string): void {
+  check(
+    mounts().mount(cString(source), cString(target), cString("none"), BigInt(MS_BIND), null),
+    "mount",
+    `"${target}"`,
+  );
+}
+
+/** Takes a mount away as soon as nobody uses it. @see umount2(2) MNT_DETACH */
+export function unmount(target: string): void {
+  check(mounts().umount2(cString(target), MNT_DETACH), "umount2", `"${target}"`);
+}
+
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_BRIDGE = 7;
+export const AF_NETLINK = 16;
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOCK_CLOEXEC = 0o2000000;
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+export const SO_RCVTIMEO = 20;
+export const SO_SNDTIMEO = 21;
+
+/** Opens a socket in the network namespace of this thread, closed on exec. @see socket(2) */
+export function openSocket(domain: number, type: number, protocol: number): number {
+  return check(sockets().socket(domain, type | SOCK_CLOEXEC, protocol), "socket");
+}
+
+/** @see setsockopt(2) */
+export function setSocketOption(fd: number, level: number, option: number, value: Uint8Array): void {
+  check(sockets().setsockopt(fd, level, option, value, value.length), "setsockopt");
+}
+
+/** Limits how long a socket's receive or send may block. @see socket(7) SO_RCVTIMEO */
+export function setSocketTimeout(
+  fd: number,
+  option: typeof SO_RCVTIMEO | typeof SO_SNDTIMEO,
+  milliseconds: number,
+): void {
+  const value = new BigInt64Array([BigInt(Math.floor(milliseconds / 1000)), BigInt((milliseconds % 1000) * 1000)]);
+  setSocketOption(fd, SOL_SOCKET, option, new Uint8Array(value.buffer));
+}
+
+/** Sends to a connected socket, or to `address` where given. Returns the number of bytes taken. @see sendto(2) */
+export function send(fd: number, bytes: Uint8Array, address?: Uint8Array): number {
+  for (;;) {
+    const sent = sockets().sendto(fd, bytes, BigInt(bytes.length), 0, address ?? null, address?.length ?? 0);
+    if (sent >= 0) return Number(sent);
+    const error = errno();
+    if (errnoName(error) !== "EINTR") throw new SystemCallError("sendto", error);
+  }
+}
+
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+
+/**
+ * Receives one message or what a stream holds; the sender's address goes into `address` where given.
+ * Returns the number of bytes, which exceeds the buffer's where MSG_TRUNC was given and the message was longer.
+ * @see recvfrom(2)
+ */
+export function receive(fd: number, buffer: Uint8Array, flags = 0, address?: Uint8Array): number {
+  const addressLength = address === undefined ? null : new Uint32Array([address.length]);
+  for (;;) {
+    const length = sockets().recvfrom(fd, buffer, BigInt(buffer.length), flags, address ?? null, addressLength);
+    if (length >= 0) return Number(length);
+    const error = errno();
+    if (errnoName(error) !== "EINTR") throw new SystemCallError("recvfrom", error);
+  }
+}
+
+/** @see bind(2) */
+export function bindSocket(fd: number, address: Uint8Array): void {
+  check(streams().bind(fd, address, address.length), "bind");
+}
+
+/** @see connect(2) */
+export function connectSocket(fd: number, address: Uint8Array): void {
+  check(streams().connect(fd, address, address.length), "connect");
+}
+
+/** @see listen(2) */
+export function listenSocket(fd: number, backlog: number): void {
+  check(streams().listen(fd, backlog), "listen");
+}
+
+/** Takes the next connection; the peer's address goes into `address` where given. @see accept4(2) */
+export function acceptSocket(fd: number, address?: Uint8Array): number {
+  const addressLength = address === undefined ? null : new Uint32Array([address.length]);
+  return check(streams().accept4(fd, address ?? null, addressLength, SOCK_CLOEXEC), "accept4");
+}
+
+/** @see close(2) */
+export function closeSocket(fd: number): void {
+  check(sockets().close(fd), "close");
+}

@@ -1,0 +1,178 @@
+/** Routes. @see rtnetlink(7) RTM_NEWROUTE, linux/rtnetlink.h struct rtmsg, ip-route(8) */
+
+import { familyOf } from "../../../core/ip.ts";
+import { AF_INET, AF_INET6 } from "../../libc.ts";
+import { attributes, message, type WithUnknown } from "../attributes.ts";
+import { type NetlinkRequest, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, request } from "../message.ts";
+import type { NetlinkSocket } from "../socket.ts";
+import { ipAddress, struct, u8, u32 } from "../wire.ts";
+
+const RTM_NEWROUTE = 24;
+const RTM_DELROUTE = 25;
+const RTM_GETROUTE = 26;
+
+/** @see linux/rtnetlink.h */
+export const RT_TABLE_MAIN = 254;
+export const RT_TABLE_LOCAL = 255;
+export const RTPROT_KERNEL = 2;
+export const RTPROT_BOOT = 3;
+export const RTPROT_STATIC = 4;
+export const RT_SCOPE_UNIVERSE = 0;
+export const RT_SCOPE_LINK = 253;
+export const RT_SCOPE_HOST = 254;
+export const RTN_UNICAST = 1;
+export const RTN_LOCAL = 2;
+export const RTNH_F_ONLINK = 4;
+
+interface RouteHeader {
+  family: number;
+  destinationLength: number;
+  sourceLength: number;
+  tos: number;
+  /** The table where its number fits into a byte; RT_TABLE_COMPAT (252) where it does not. */
+  table8: number;
+  protocol: number;
+  scope: number;
+  type: number;
+  flags: number;
+}
+
+interface RouteMetrics extends WithUnknown {
+  mtu?: number;
+  advmss?: number;
+}
+
+interface RouteAttributes extends WithUnknown {
+  /** Absent for a default route. */
+  destination?: string;
+  source?: string;
+  inputIndex?: number;
+  outputIndex?: number;
+  gateway?: string;
+  priority?: number;
+  preferredSource?: string;
+  metrics?: RouteMetrics;
+  table?: number;
+  mark?: number;
+}
+
+export type Route = RouteHeader & RouteAttributes;
+
+const header = struct<RouteHeader>(12, {
+  family: [0, u8],
+  destinationLength: [1, u8],
+  sourceLength: [2, u8],
+  tos: [3, u8],
+  table8: [4, u8],
+  protocol: [5, u8],
+  scope: [6, u8],
+  type: [7, u8],
+  flags: [8, u32],
+});
+
+export const routeMessage = message(
+  header,
+  attributes<RouteAttributes>({
+    destination: [1, ipAddress],
+    source: [2, ipAddress],
+    inputIndex: [3, u32],
+    gateway: [5, ipAddress],
+    outputIndex: [4, u32],
+    priority: [6, u32],
+    preferredSource: [7, ipAddress],
+    metrics: [8, attributes<RouteMetrics>({ mtu: [2, u32], advmss: [8, u32] })],
+    table: [15, u32],
+    mark: [16, u32],
+  }),
+);
+
+/** A route as a caller asks for it. */
+export interface RouteSpec {
+  /** Destination in CIDR notation; `0.0.0.0/0` or `::/0` for a default route. */
+  readonly destination: string;
+  readonly gateway?: string;
+  /** Index of the link it leaves by. */
+  readonly outputIndex?: number;
+  /** Also called metric. */
+  readonly priority?: number;
+  readonly preferredSource?: string;
+  readonly mtu?: number;
+  readonly advmss?: number;
+  readonly table?: number;
+  /** RT_SCOPE_; by default link scope for an IPv4 route without a gateway. */
+  readonly scope?: number;
+  readonly protocol?: number;
+  /** The gateway is reachable on the link although no route says so. */
+  readonly onlink?: boolean;
+}
+
+/** Adds a route. The kernel answers EEXIST when the table has one to that destination with that priority. */
+export function addRoute(route: RouteSpec): NetlinkRequest {
+  return request(`add ${name(route)}`, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, routeMessage, toMessage(route));
+}
+
+/** Adds a route, or puts it in the place of one to that destination with that priority. */
+export function replaceRoute(route: RouteSpec): NetlinkRequest {
+  return request(`replace ${name(route)}`, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, routeMessage, toMessage(route));
+}
+
+/** Deletes a route. The kernel answers ESRCH when there is none that matches. */
+export function deleteRoute(route: RouteSpec): NetlinkRequest {
+  return request(`delete ${name(route)}`, RTM_DELROUTE, 0, routeMessage, toMessage(route));
+}
+
+function name({ destination, gateway }: RouteSpec): string {
+  return gateway === undefined ? `route ${destination}` : `route ${destination} via ${gateway}`;
+}
+
+function toMessage(route: RouteSpec): Route {
+  const family = familyOf(route.destination);
+  const [address, length] = route.destination.split("/") as [string, string];
+  const table = route.table ?? RT_TABLE_MAIN;
+  const scopeless = family === 6 || route.gateway !== undefined;
+  const metrics = {
+    ...(route.mtu === undefined ? {} : { mtu: route.mtu }),
+    ...(route.advmss === undefined ? {} : { advmss: route.advmss }),
+  };
+  return {
+    family: family === 4 ? AF_INET : AF_INET6,
+    destinationLength: Number(length),
+    sourceLength: 0,
+    tos: 0,
+    table8: table < 256 ? table : 252,
+    protocol: route.protocol ?? RTPROT_BOOT,
+    scope: route.scope ?? (scopeless ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK),
+    type: RTN_UNICAST,
+    flags: route.onlink ? RTNH_F_ONLINK : 0,
+    ...(Number(length) === 0 ? {} : { destination: address }),
+    ...(route.gateway === undefined ? {} : { gateway: route.gateway }),
+    ...(route.outputIndex === undefined ? {} : { outputIndex: route.outputIndex }),
+    ...(route.priority === undefined ? {} : { priority: route.priority }),
+    ...(route.preferredSource === undefined ? {} : { preferredSource: route.preferredSource }),
+    ...(Object.keys(metrics).length === 0 ? {} : { metrics }),
+    ...(table < 256 ? {} : { table }),
+  };
+}
+
+/** The routes of one table, of both families. Throws NetlinkError. */
+export function listRoutes(socket: NetlinkSocket, table = RT_TABLE_MAIN): Route[] {
+  return [AF_INET, AF_INET6].flatMap((family) => {
+    const which: Route = {
+      ...toMessage({ destination: "0.0.0.0/0", table }),
+      family,
+      type: 0,
+      scope: 0,
+      protocol: 0,
+      table,
+    };
+    return socket
+      .dump(request("list routes", RTM_GETROUTE, 0, routeMessage, which))
+      .map(({ payload }) => routeMessage.read(payload))
+      .filter((route) => (route.table ?? route.table8) === table);
+  });
+}
+
+/** The destination of a route in CIDR notation. */
+export function routeDestination(route: Route): string {
+  return `${route.destination ?? (route.family === AF_INET ? "0.0.0.0" : "::")}/${route.destinationLength}`;
+}

@@ -1,0 +1,232 @@
+/**
+ * A netlink socket: requests with acknowledgements, several in one send, and dumps.
+ *
+ * The kernel handles a request within send(2), so the answer is there when send returns; the receive timeout is only
+ * for a kernel that breaks this, so that nothing ever hangs.
+ * @see netlink(7)
+ */
+
+import { DecodeError } from "../../core/errors.ts";
+import {
+  AF_NETLINK,
+  closeSocket,
+  MSG_TRUNC,
+  openSocket,
+  receive,
+  SO_RCVTIMEO,
+  SOCK_RAW,
+  send,
+  setSocketOption,
+  setSocketTimeout,
+} from "../libc.ts";
+import { decodeAck, NetlinkError } from "./error.ts";
+import {
+  type NetlinkMessage,
+  type NetlinkRequest,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLM_F_DUMP_INTR,
+  NLM_F_REQUEST,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  readMessages,
+  writeMessage,
+} from "./message.ts";
+import { Writer } from "./wire.ts";
+
+export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;
+
+const SOL_NETLINK = 270;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const NETLINK_GET_STRICT_CHK = 12;
+
+const TIMEOUT_MS = 10_000;
+/** The kernel makes a dump's datagrams no larger than this. @see net/netlink/af_netlink.c netlink_dump */
+const BUFFER_SIZE = 64 * 1024;
+/** So many acknowledgements fit into the default receive buffer with room to spare. */
+const MAX_PENDING = 64;
+/** How often a dump that the kernel reports as interrupted is taken again. */
+const DUMP_ATTEMPTS = 20;
+
+type Settled = (error: NetlinkError | undefined) => void;
+
+/** A message and its reader's copy of the payload. */
+export interface Reply {
+  readonly type: number;
+  readonly payload: Uint8Array;
+}
+
+export class NetlinkSocket {
+  readonly #fd: number;
+  readonly #out = new Writer();
+  readonly #buffer = new Uint8Array(BUFFER_SIZE);
+  #sequence = 0;
+  #pending: { readonly request: NetlinkRequest; readonly sequence: number; readonly settled: Settled }[] = [];
+
+  /** Opens a socket of a protocol in the network namespace that this thread is in, where it stays. */
+  constructor(protocol: typeof NETLINK_ROUTE | typeof NETLINK_NETFILTER) {
+    this.#fd = openSocket(AF_NETLINK, SOCK_RAW, protocol);
+    const on = new Uint8Array([1, 0, 0, 0]);
+    setSocketOption(this.#fd, SOL_NETLINK, NETLINK_EXT_ACK, on);
+    setSocketOption(this.#fd, SOL_NETLINK, NETLINK_CAP_ACK, on);
+    if (protocol === NETLINK_ROUTE) setSocketOption(this.#fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, on);
+    setSocketTimeout(this.#fd, SO_RCVTIMEO, TIMEOUT_MS);
+  }
+
+  close(): void {
+    closeSocket(this.#fd);
+  }
+
+  /** Puts a request into the next send; `settled` hears of its outcome, which may be a throw of its own. */
+  post(request: NetlinkRequest, settled: Settled): void {
+    const sequence = this.#next();
+    writeMessage(this.#out, request, NLM_F_REQUEST | NLM_F_ACK, sequence);
+    this.#pending.push({ request, sequence, settled });
+    if (this.#pending.length >= MAX_PENDING) this.flush();
+  }
+
+  /** Sends what has been posted in one datagram and settles each request in order; then throws what one of them threw first. */
+  flush(): void {
+    const pending = this.#pending;
+    if (pending.length === 0) return;
+    this.#pending = [];
+    this.#send();
+    let failure: { readonly error: unknown } | undefined;
+    for (const { request, sequence, settled } of pending) {
+      const error = this.#awaitAck(request, sequence);
+      try {
+        settled(error);
+      } catch (thrown) {
+        failure ??= { error: thrown };
+      }
+    }
+    if (failure !== undefined) throw failure.error;
+  }
+
+  /** Sends one request and waits for its acknowledgement. Throws NetlinkError. */
+  execute(request: NetlinkRequest): void {
+    this.post(request, (error) => {
+      if (error !== undefined) throw error;
+    });
+    this.flush();
+  }
+
+  /** Asks for one object. Throws NetlinkError, `ENODEV` or `ENOENT` where there is none. */
+  get(request: NetlinkRequest): Reply {
+    this.flush();
+    const sequence = this.#next();
+    writeMessage(this.#out, request, NLM_F_REQUEST, sequence);
+    this.#send();
+    for (;;) {
+      for (const answer of this.#receive()) {
+        if (answer.sequence !== sequence) continue;
+        if (answer.type === NLMSG_ERROR) throw decodeAck(request.operation, answer) ?? unexpectedAck(request);
+        return { type: answer.type, payload: answer.payload.slice() };
+      }
+    }
+  }
+
+  /**
+   * Asks for all objects that match. A dump during which they changed may miss some of them: the kernel says so, and
+   * the dump is taken again. Throws NetlinkError; `EINTR` when they never stop changing.
+   */
+  dump(request: NetlinkRequest): Reply[] {
+    this.flush();
+    for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
+      const replies = this.#dumpOnce(request);
+      if (replies !== undefined) return replies;
+    }
+    throw new NetlinkError(request.operation, "EINTR", { message: `interrupted ${DUMP_ATTEMPTS} times by changes` });
+  }
+
+  #dumpOnce(request: NetlinkRequest): Reply[] | undefined {
+    const sequence = this.#next();
+    writeMessage(this.#out, request, NLM_F_REQUEST | NLM_F_DUMP, sequence);
+    this.#send();
+    const replies: Reply[] = [];
+    let interrupted = false;
+    for (;;) {
+      for (const answer of this.#receive()) {
+        if (answer.sequence !== sequence) continue;
+        if ((answer.flags & NLM_F_DUMP_INTR) !== 0) interrupted = true;
+        if (answer.type === NLMSG_DONE || answer.type === NLMSG_ERROR) {
+          // The end of a dump carries the error that ended it, or zero or a length.
+          const error = answer.payload.length < 4 ? undefined : decodeDumpEnd(request, answer);
+          if (error?.code === "EINTR") interrupted = true;
+          else if (error !== undefined) throw error;
+          return interrupted ? undefined : replies;
+        }
+        replies.push({ type: answer.type, payload: answer.payload.slice() });
+      }
+    }
+  }
+
+  /**
+   * Sends requests as one datagram that the kernel takes as a whole, acknowledging the one at `last`, and returns the
+   * errors of those that it refused. An error of the first ends the wait: the kernel then looks at none of the others.
+   */
+  transact(requests: readonly NetlinkRequest[], last: number): NetlinkError[] {
+    this.flush();
+    const first = this.#sequence + 1;
+    for (const [i, request] of requests.entries()) {
+      writeMessage(this.#out, request, i === last ? NLM_F_REQUEST | NLM_F_ACK : NLM_F_REQUEST, this.#next());
+    }
+    this.#send();
+    const errors: NetlinkError[] = [];
+    for (;;) {
+      for (const answer of this.#receive()) {
+        const index = answer.sequence - first;
+        const request = requests[index];
+        if (request === undefined || answer.type !== NLMSG_ERROR) continue;
+        const error = decodeAck(request.operation, answer);
+        if (error !== undefined) errors.push(error);
+        if (index === last || (error !== undefined && index === 0)) return errors;
+      }
+    }
+  }
+
+  #next(): number {
+    this.#sequence = (this.#sequence + 1) >>> 0;
+    return this.#sequence;
+  }
+
+  #send(): void {
+    try {
+      send(this.#fd, this.#out.written());
+    } finally {
+      this.#out.clear();
+    }
+  }
+
+  #received: NetlinkMessage[] = [];
+
+  #awaitAck(request: NetlinkRequest, sequence: number): NetlinkError | undefined {
+    for (;;) {
+      // A datagram holds one acknowledgement; but nothing says that it must.
+      const batch = this.#received.length > 0 ? this.#received : this.#receive();
+      this.#received = [];
+      for (const [i, answer] of batch.entries()) {
+        if (answer.sequence !== sequence || answer.type !== NLMSG_ERROR) continue;
+        this.#received = batch.slice(i + 1);
+        return decodeAck(request.operation, answer);
+      }
+    }
+  }
+
+  #receive(): NetlinkMessage[] {
+    const length = receive(this.#fd, this.#buffer, MSG_TRUNC);
+    if (length > this.#buffer.length) throw new DecodeError(`A netlink datagram of ${length} bytes was cut`);
+    return readMessages(this.#buffer.subarray(0, length));
+  }
+}
+
+function decodeDumpEnd(request: NetlinkRequest, answer: NetlinkMessage): NetlinkError | undefined {
+  const view = new DataView(answer.payload.buffer, answer.payload.byteOffset, answer.payload.length);
+  return view.getInt32(0, true) < 0 ? decodeAck(request.operation, answer) : undefined;
+}
+
+function unexpectedAck(request: NetlinkRequest): DecodeError {
+  return new DecodeError(`The kernel acknowledged without an answer: ${request.operation}`);
+}

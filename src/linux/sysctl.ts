@@ -1,0 +1,38 @@
+/** Kernel parameters, by the files under /proc/sys. @see sysctl(8) */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { KernelError } from "../core/errors.ts";
+import { fileErrorCode } from "./file.ts";
+
+/**
+ * The file of a parameter. Its name is written with slashes, such as `net/ipv4/conf/eth0.100/rp_filter`, because the
+ * names of interfaces may contain dots.
+ */
+function sysctlPath(name: string): string {
+  return `/proc/sys/${name}`;
+}
+
+/** The value of a parameter, or undefined where this kernel, or this namespace, does not have it. */
+export function readSysctl(name: string): string | undefined {
+  try {
+    return readFileSync(sysctlPath(name), "utf8").trimEnd();
+  } catch (error) {
+    if (fileErrorCode(error) === "ENOENT") return undefined;
+    throw sysctlError("read", name, error);
+  }
+}
+
+/** Sets a parameter. Throws KernelError, `ENOENT` where there is none of this name. */
+export function writeSysctl(name: string, value: string): void {
+  try {
+    // Without O_CREAT and O_TRUNC, so that a missing parameter is ENOENT and not an attempt to make a file.
+    writeFileSync(sysctlPath(name), value, { flag: "r+" });
+  } catch (error) {
+    throw sysctlError("set", name, error);
+  }
+}
+
+function sysctlError(action: string, name: string, cause: unknown): KernelError {
+  const code = fileErrorCode(cause) ?? "EIO";
+  return new KernelError(`Cannot ${action} sysctl "${name}": ${code}`, code, { cause });
+}
