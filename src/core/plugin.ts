@@ -53,6 +53,26 @@ export interface Call extends NetworkCall {
   readonly args: ReadonlyMap<string, string>;
 }
 
+/** A call as plain data, for a record that a later call is made from. */
+export interface StoredCall extends Omit<Call, "args" | "warn"> {
+  readonly args: readonly (readonly [string, string])[];
+}
+
+export function storeCall({ config, stdin, path, containerId, ifname, netns, cniArgs, args }: Call): StoredCall {
+  return { config, stdin, path, containerId, ifname, netns, cniArgs, args: [...args] };
+}
+
+export function restoreCall(stored: StoredCall, warn: Call["warn"]): Call {
+  return { ...stored, args: new Map(stored.args), warn };
+}
+
+/** What an ADD would do. */
+export interface Foresight {
+  readonly result: Result;
+  /** Commands that a person could type to the same end, and lines of comment that begin with `#`. */
+  readonly commands: readonly string[];
+}
+
 /** One plugin: the verbs of the CNI specification without VERSION. Each throws a TendrilError on failure. */
 export interface Plugin {
   /** The name that a configuration's `type` gives. */
@@ -65,4 +85,6 @@ export interface Plugin {
   gc(call: NetworkCall): void;
   /** Throws NotAvailableError when ADD could not succeed now. */
   status(call: NetworkCall): void;
+  /** What ADD would answer and do, changing nothing; absent where that cannot be known. */
+  foresee?(call: Call): Foresight;
 }

@@ -1,0 +1,184 @@
+/**
+ * The one idea: an attachment is a plan, an ordered list of resources that should exist.
+ *
+ * Resources are plain data, complete before anything is touched: what a planner writes is what the record on disk
+ * holds, what CHECK compares with the kernel, what DEL removes and what `--explain` prints. `resources/` has for each
+ * kind how to ensure, verify, remove and describe it.
+ */
+
+import type { NftChain, NftElement, NftRule, NftSet, NftTable } from "./nftables.ts";
+import type { StoredCall } from "./plugin.ts";
+import type { Result } from "./result.ts";
+
+/** The network namespace that a resource lives in. */
+export type Where = "host" | "container";
+
+interface Placed {
+  readonly where: Where;
+  /**
+   * Used by several attachments: made when it is missing, left when one of them goes, swept by GC when none is on
+   * record any more.
+   */
+  readonly shared?: true;
+}
+
+export interface BridgeLink extends Placed {
+  readonly kind: "link";
+  readonly type: "bridge";
+  readonly name: string;
+  readonly mac: string;
+  readonly mtu?: number;
+  readonly vlanFiltering?: boolean;
+}
+
+/** A veth pair: this end in the host, the other in the container. */
+export interface VethLink extends Placed {
+  readonly kind: "link";
+  readonly type: "veth";
+  readonly where: "host";
+  readonly name: string;
+  readonly mac: string;
+  readonly mtu?: number;
+  /** Name of the bridge that this end is a port of. */
+  readonly master?: string;
+  readonly peer: { readonly name: string; readonly mac: string };
+}
+
+export type LinkResource = BridgeLink | VethLink;
+
+/** What can be set on a link; a value that is absent is left alone. */
+export interface LinkSettings {
+  readonly up?: boolean;
+  readonly promisc?: boolean;
+  /** As a bridge's port: send a frame back out of the port that it came in by. */
+  readonly hairpin?: boolean;
+  /** As a bridge's port: exchange frames only with ports that are not isolated. */
+  readonly isolated?: boolean;
+}
+
+/** Settings of a link that is there already. */
+export interface LinkSettingsResource extends Placed {
+  readonly kind: "link-settings";
+  readonly link: string;
+  readonly set: LinkSettings;
+  /** What to set when the attachment goes, for a link that stays. */
+  readonly restore?: LinkSettings;
+}
+
+export interface AddressResource extends Placed {
+  readonly kind: "address";
+  readonly link: string;
+  /** In CIDR notation. */
+  readonly address: string;
+  /** IPv6: wait for duplicate detection before the address is used. */
+  readonly duplicateDetection?: boolean;
+  /**
+   * What to do about another address of the link in the same family (IPv6: with an overlapping network): refuse with
+   * an error or take it away. Without this it is left alone.
+   */
+  readonly others?: "refuse" | "replace";
+}
+
+export interface RouteResource extends Placed {
+  readonly kind: "route";
+  readonly link: string;
+  /** In CIDR notation. */
+  readonly destination: string;
+  readonly gateway?: string;
+  readonly priority?: number;
+  readonly table?: number;
+  readonly scope?: number;
+  readonly mtu?: number;
+  readonly advmss?: number;
+  readonly onlink?: boolean;
+}
+
+export interface NeighbourResource extends Placed {
+  readonly kind: "neighbour";
+  readonly link: string;
+  readonly ip: string;
+  readonly mac: string;
+}
+
+export interface RuleResource extends Placed {
+  readonly kind: "rule";
+  readonly family: 4 | 6;
+  readonly priority: number;
+  readonly table: number;
+  readonly from?: string;
+  readonly to?: string;
+  readonly inputName?: string;
+  readonly outputName?: string;
+}
+
+export interface SysctlResource extends Placed {
+  readonly kind: "sysctl";
+  /** With slashes, such as `net/ipv4/ip_forward`. */
+  readonly name: string;
+  readonly value: string;
+  /** The link whose parameter it is, and with which it goes. */
+  readonly link?: string;
+  /** A kernel without this parameter is fine. */
+  readonly optional?: true;
+}
+
+/** A table of ours with what all attachments share in it: sets, maps, and chains with the whole of their rules. */
+export interface NftTableResource extends Placed {
+  readonly kind: "nft-table";
+  readonly table: NftTable;
+  readonly sets: readonly NftSet[];
+  readonly chains: readonly { readonly chain: NftChain; readonly rules: readonly NftRule[] }[];
+}
+
+/** A chain with the whole of its rules, in a table that is there. */
+export interface NftChainResource extends Placed {
+  readonly kind: "nft-chain";
+  readonly chain: NftChain;
+  readonly rules: readonly NftRule[];
+}
+
+/** One rule at the end of a chain that is there, told from others by its comment. */
+export interface NftRuleResource extends Placed {
+  readonly kind: "nft-rule";
+  readonly rule: NftRule;
+}
+
+/** One element of a set or map; its comment names the owner, who alone removes it. */
+export interface NftElementResource extends Placed {
+  readonly kind: "nft-element";
+  readonly element: NftElement;
+}
+
+/** The addresses that an IPAM plugin has given to the attachment. */
+export interface LeaseResource extends Placed {
+  readonly kind: "lease";
+  /** The IPAM plugin's type. */
+  readonly ipam: string;
+  /** The call that the lease was taken by, with which it is checked and released. */
+  readonly call: StoredCall;
+}
+
+export type Resource =
+  | LinkResource
+  | LinkSettingsResource
+  | AddressResource
+  | RouteResource
+  | NeighbourResource
+  | RuleResource
+  | SysctlResource
+  | NftTableResource
+  | NftChainResource
+  | NftRuleResource
+  | NftElementResource
+  | LeaseResource;
+
+export type ResourceKindName = Resource["kind"];
+
+/** The resources of one kind. */
+export type ResourceOf<K extends ResourceKindName> = Extract<Resource, { kind: K }>;
+
+/** What a planner answers: what should exist, in the order in which it is made, and what to tell the runtime. */
+export interface Plan {
+  readonly resources: readonly Resource[];
+  readonly result: Result;
+}

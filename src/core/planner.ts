@@ -1,0 +1,60 @@
+/** What a plugin is: the schema of its configuration and a pure function from configuration and facts to a plan. */
+
+import type { AttachmentKey } from "./names.ts";
+import type { Plan, Where } from "./plan.ts";
+import type { Call, NetworkConfig } from "./plugin.ts";
+import type { Result } from "./result.ts";
+
+/** A link as it is now. */
+export interface LinkFact {
+  readonly mac: string;
+  readonly mtu: number;
+  readonly up: boolean;
+  readonly promisc: boolean;
+  /** As ip-link(8) names it; undefined for a link without a kind, such as `lo` or a network card. */
+  readonly kind: string | undefined;
+  /** Addresses in CIDR notation. */
+  readonly addresses: readonly string[];
+}
+
+/** What a planner needs to know beyond the configuration. */
+export interface Facts {
+  readonly key: AttachmentKey;
+  /** Path of the container's network namespace. */
+  readonly netns: string;
+  readonly bootId: string;
+  /** What the IPAM plugin gave; undefined without one. */
+  readonly ipam: Result | undefined;
+  /** The result of the plugin before in the chain. */
+  readonly prevResult: Result | undefined;
+  /**
+   * The result of an ADD that left no record, such as one by another vendor's plugin before a change-over: the plan
+   * then has to name what that ADD made.
+   */
+  readonly adopted: Result | undefined;
+  /** The links that the planner asked for, by `<where>/<name>`; undefined for one that is not there. */
+  readonly links: ReadonlyMap<string, LinkFact | undefined>;
+}
+
+export interface LinkQuestion {
+  readonly where: Where;
+  readonly name: string;
+  /** Ask for its addresses too. */
+  readonly addresses?: true;
+}
+
+export interface Planner<Config> {
+  /** The name that a configuration's `type` gives. */
+  readonly type: string;
+  /** The interface that an attachment is about, where it is not the one of CNI_IFNAME. */
+  readonly ifname?: string;
+  /** Checks the configuration. Throws ConfigError. */
+  readonly parse: (config: NetworkConfig, args: Call["args"]) => Config;
+  /** Whether this configuration asks an IPAM plugin for addresses. */
+  readonly usesIpam: (config: Config) => boolean;
+  /** The links whose present state the plan depends on. */
+  readonly links: (config: Config) => readonly LinkQuestion[];
+  readonly plan: (config: Config, facts: Facts) => Plan;
+  /** Why ADD could not succeed now, each a sentence; for STATUS. */
+  readonly obstacles: (config: Config, links: Facts["links"]) => readonly string[];
+}

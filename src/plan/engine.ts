@@ -1,0 +1,101 @@
+/**
+ * The one engine: what every plugin would else do by hand, for any list of resources.
+ *
+ * It applies in order and undoes in reverse, verifies, removes and explains. It knows nothing of what a resource is.
+ */
+
+import type { LinkResource, Resource, ResourceKindName, ResourceOf, Where } from "../core/plan.ts";
+import type { Kernel } from "../resources/kernel.ts";
+import type { Naming, ResourceKind } from "../resources/resource.ts";
+
+export type Kinds = { readonly [K in ResourceKindName]: ResourceKind<ResourceOf<K>> };
+
+/** What the engine works with. */
+export interface Machine {
+  readonly kinds: Kinds;
+  readonly kernel: Kernel;
+  /** Told after each single step, which then is complete in the kernel or on disk: for tests that end the process there. */
+  readonly step?: (() => void) | undefined;
+}
+
+/** Steps that take back what has been done, oldest first. */
+export interface UndoStack {
+  /** For what belongs to this attachment alone. */
+  readonly own: (() => void)[];
+  /** For what others may have come to use in the meantime. */
+  readonly shared: (() => void)[];
+}
+
+function kindOf(kinds: Kinds, resource: Resource): ResourceKind<Resource> {
+  return kinds[resource.kind] as ResourceKind<Resource>;
+}
+
+/**
+ * Makes each resource in order, noting in `undo` how to take back what was made. Throws the first error; what was made
+ * until then stays, for the caller to roll back.
+ */
+export function apply(resources: readonly Resource[], { kinds, kernel, step }: Machine, undo: UndoStack): void {
+  for (const resource of resources) {
+    const stack = resource.shared ? undo.shared : undo.own;
+    kindOf(kinds, resource).ensure(resource, kernel, (taken) => stack.push(taken));
+    if (step !== undefined) {
+      kernel.flush();
+      step();
+    }
+  }
+  kernel.flush();
+}
+
+/** Takes steps back, newest first, all of them, and returns what went wrong. */
+export function rollBack(steps: (() => void)[], step?: () => void): unknown[] {
+  const errors: unknown[] = [];
+  for (let undo = steps.pop(); undo !== undefined; undo = steps.pop()) {
+    attempt(undo, errors);
+    step?.();
+  }
+  return errors;
+}
+
+/** What is not as the resources say, each a sentence. Throws when it cannot be found out. */
+export function verify(resources: readonly Resource[], { kinds, kernel }: Machine): string[] {
+  return resources.flatMap((resource) => kindOf(kinds, resource).verify(resource, kernel));
+}
+
+/**
+ * Removes resources in reverse, all that can be, and returns what went wrong. Those that go with a link which is
+ * removed as well are not touched one by one.
+ */
+export function remove(resources: readonly Resource[], { kinds, kernel, step }: Machine): unknown[] {
+  const errors: unknown[] = [];
+  const links = new Set(resources.flatMap((resource) => (resource.kind === "link" ? linksOf(resource) : [])));
+  for (const resource of resources.toReversed()) {
+    const kind = kindOf(kinds, resource);
+    const carrier = kind.carrier?.(resource);
+    if (carrier !== undefined && links.has(linkKey(carrier.where, carrier.link))) continue;
+    attempt(() => kind.remove(resource, kernel), errors);
+    step?.();
+  }
+  return errors;
+}
+
+function linksOf(link: LinkResource): string[] {
+  const here = linkKey(link.where, link.name);
+  return link.type === "veth" ? [here, linkKey("container", link.peer.name)] : [here];
+}
+
+function linkKey(where: Where, name: string): string {
+  return `${where}/${name}`;
+}
+
+function attempt(work: () => void, errors: unknown[]): void {
+  try {
+    work();
+  } catch (error) {
+    errors.push(error);
+  }
+}
+
+/** The commands that a person would type to make the resources. */
+export function explain(resources: readonly Resource[], kinds: Kinds, naming: Naming): string[] {
+  return resources.flatMap((resource) => kindOf(kinds, resource).describe(resource, naming));
+}

@@ -1,0 +1,110 @@
+/**
+ * The journal: for each attachment a record of its plan, written before the first change and marked complete after
+ * the last, so that a crash at any point is repaired by the next DEL, ADD or GC.
+ *
+ * Records lie in the run folder, which a reboot empties; rightly, for the namespaces are gone too.
+ */
+
+import { readdirSync, renameSync } from "node:fs";
+import { type AttachmentKey, fnv1a64 } from "../core/names.ts";
+import type { Resource } from "../core/plan.ts";
+import type { Result } from "../core/result.ts";
+import { fileError, fileErrorCode, readTextIfExists, removeFileIfExists, writeFileAtomic } from "../linux/file.ts";
+
+/** The version of the format below; a record of another one is set aside. */
+const VERSION = 1;
+
+export interface AttachmentRecord {
+  readonly version: typeof VERSION;
+  /** Pending from before the first change to after the last. */
+  readonly state: "pending" | "complete";
+  readonly plugin: string;
+  readonly key: AttachmentKey;
+  readonly netns: { readonly path: string; readonly id: string };
+  readonly resources: readonly Resource[];
+  readonly result?: Result;
+}
+
+/** Which attachment, by which plugin of its chain. */
+export interface RecordId {
+  readonly key: AttachmentKey;
+  readonly plugin: string;
+}
+
+export function newRecord(
+  id: RecordId,
+  netns: AttachmentRecord["netns"],
+  resources: readonly Resource[],
+): AttachmentRecord {
+  return { version: VERSION, state: "pending", plugin: id.plugin, key: id.key, netns, resources };
+}
+
+/** Throws FileError. */
+export function writeRecord(runFolder: string, record: AttachmentRecord): void {
+  writeFileAtomic(recordPath(runFolder, record), JSON.stringify(record));
+}
+
+/** The record of an attachment, or undefined. Throws FileError. */
+export function readRecord(
+  runFolder: string,
+  id: RecordId,
+  warn: (sentence: string) => void,
+): AttachmentRecord | undefined {
+  return readRecordFile(recordPath(runFolder, id), warn);
+}
+
+/** Throws FileError. */
+export function removeRecord(runFolder: string, id: RecordId): void {
+  removeFileIfExists(recordPath(runFolder, id));
+}
+
+/** The records of one network, or without one of all. Throws FileError. */
+export function listRecords(runFolder: string, warn: (sentence: string) => void, network?: string): AttachmentRecord[] {
+  const top = `${runFolder}/attachments`;
+  const networks = network === undefined ? namesIn(top) : [network];
+  return networks
+    .flatMap((name) => namesIn(`${top}/${name}`).map((file) => `${top}/${name}/${file}`))
+    .filter((path) => path.endsWith(".json"))
+    .map((path) => readRecordFile(path, warn))
+    .filter((record) => record !== undefined);
+}
+
+/** The names in a folder, sorted; none when it is not there. Throws FileError. */
+export function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch (error) {
+    if (fileErrorCode(error) === "ENOENT") return [];
+    throw fileError("list", folder, error);
+  }
+}
+
+/** A record that does not parse is set aside with a message, and the rest goes on. */
+function readRecordFile(path: string, warn: (sentence: string) => void): AttachmentRecord | undefined {
+  const text = readTextIfExists(path);
+  if (text === undefined) return undefined;
+  const record = parseRecord(text);
+  if (record !== undefined) return record;
+  const aside = `${path}.unreadable`;
+  renameSync(path, aside);
+  warn(`The attachment record "${path}" cannot be read and was set aside as "${aside}"`);
+  return undefined;
+}
+
+function parseRecord(text: string): AttachmentRecord | undefined {
+  try {
+    const record = JSON.parse(text) as Partial<AttachmentRecord> | null;
+    return record?.version === VERSION && Array.isArray(record.resources) ? (record as AttachmentRecord) : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** None of the parts may contain `@` but the last, so no two attachments share a name. */
+function recordPath(runFolder: string, { key, plugin }: RecordId): string {
+  const name = `${key.containerId}@${plugin}@${key.ifname}`;
+  // A file name has 255 bytes at most, of which the temporary one needs some more.
+  const file = name.length <= 200 ? name : `${name.slice(0, 180)}@${fnv1a64(name).toString(16)}`;
+  return `${runFolder}/attachments/${key.network}/${file}.json`;
+}

@@ -1,0 +1,237 @@
+/**
+ * `bridge`: connects the container to a bridge of the host by a veth pair.
+ *
+ * The bridge is made at the first use and shared by all its containers. With `isGateway` it carries the subnet's
+ * gateway address and the host routes for the containers; with `ipMasq` what they send beyond their subnet leaves the
+ * host under its own address.
+ */
+
+import { networkAddress, parseCidr } from "../../core/cidr.ts";
+import { type Family, familyOf, formatIp } from "../../core/ip.ts";
+import { attachmentMac, hostVethName, sharedMac } from "../../core/names.ts";
+import type {
+  AddressResource,
+  BridgeLink,
+  Resource,
+  RouteResource,
+  SysctlResource,
+  VethLink,
+} from "../../core/plan.ts";
+import type { Facts, Planner } from "../../core/planner.ts";
+import type { Dns, Result, ResultAddress, ResultInterface, ResultRoute } from "../../core/result.ts";
+import { type BridgeConfig, parseBridgeConfig } from "./bridge-config.ts";
+
+export const bridge: Planner<BridgeConfig> = {
+  type: "bridge",
+  parse: parseBridgeConfig,
+  usesIpam: (config) => config.usesIpam,
+  links: (config) => [{ where: "host", name: config.bridge }],
+  plan: planBridge,
+  obstacles(config, links) {
+    const found = links.get(`host/${config.bridge}`);
+    return found !== undefined && found.kind !== "bridge" ? [`"${config.bridge}" is there but is not a bridge`] : [];
+  },
+};
+
+function planBridge(config: BridgeConfig, facts: Facts) {
+  const ips = addressesOf(config, facts);
+  const routes = routesOf(config, facts, ips);
+  const link = planBridgeLink(config, facts);
+  const veth = planVeth(config, facts);
+  const resources: Resource[] = [
+    link,
+    ...planOwnRoutes(config),
+    {
+      kind: "link-settings",
+      where: "host",
+      shared: true,
+      link: config.bridge,
+      set: upAnd(config.promiscMode, "promisc"),
+    },
+    ...(config.isGateway ? planGateway(config, ips) : []),
+    veth,
+    ...planAddresses(config, facts, ips),
+    ...planUp(config, facts, veth),
+    ...planRoutes(facts, ips, routes),
+  ];
+  const result: Result = {
+    interfaces: [
+      { name: config.bridge, mac: facts.links.get(`host/${config.bridge}`)?.mac ?? link.mac },
+      { name: veth.name, mac: veth.mac },
+      { name: veth.peer.name, mac: veth.peer.mac, sandbox: facts.netns },
+    ],
+    ...(config.usesIpam ? { ips, routes } : {}),
+    ...dnsOf(config, facts),
+  };
+  return { resources, result };
+}
+
+function planBridgeLink({ bridge: name, mtu, vlan, vlanTrunk }: BridgeConfig, { bootId }: Facts): BridgeLink {
+  return {
+    kind: "link",
+    where: "host",
+    shared: true,
+    type: "bridge",
+    name,
+    // A MAC of its own, or the bridge would take the lowest of its ports' and change it as they come and go.
+    mac: sharedMac(bootId, name),
+    ...(mtu === undefined ? {} : { mtu }),
+    ...(vlan !== 0 || vlanTrunk.length > 0 ? { vlanFiltering: true } : {}),
+  };
+}
+
+/** Containers must not be able to give the host routes by router advertisements. */
+function planOwnRoutes({ bridge: link }: BridgeConfig): SysctlResource[] {
+  const name = `net/ipv6/conf/${link}/accept_ra`;
+  return [{ kind: "sysctl", where: "host", shared: true, link, name, value: "0", optional: true }];
+}
+
+function planVeth({ bridge: master, mtu, mac }: BridgeConfig, { key, netns, adopted }: Facts): VethLink {
+  const [host, container] = adoptedEnds(adopted, netns, key.ifname, master);
+  return {
+    kind: "link",
+    where: "host",
+    type: "veth",
+    name: host?.name ?? hostVethName(key),
+    mac: host?.mac ?? attachmentMac("host", key),
+    ...(mtu === undefined ? {} : { mtu }),
+    master,
+    peer: { name: key.ifname, mac: container?.mac ?? mac ?? attachmentMac("container", key) },
+  };
+}
+
+/** The pair's ends in a result that another vendor's ADD has given: that plugin chose names of its own. */
+function adoptedEnds(
+  adopted: Result | undefined,
+  netns: string,
+  ifname: string,
+  bridgeName: string,
+): [host: ResultInterface | undefined, container: ResultInterface | undefined] {
+  const interfaces = adopted?.interfaces ?? [];
+  const container = interfaces.find(({ name, sandbox }) => name === ifname && sandbox === netns);
+  const host = interfaces.find(({ name, sandbox }) => !sandbox && name !== bridgeName);
+  return [host, container];
+}
+
+function planAddresses({ enableDad }: BridgeConfig, { key }: Facts, ips: readonly ResultAddress[]): Resource[] {
+  const link = key.ifname;
+  const conf = (family: "ipv4" | "ipv6", name: string, value: string, of = link): SysctlResource => ({
+    kind: "sysctl",
+    where: "container",
+    ...(of === link ? { link } : {}),
+    name: `net/${family}/conf/${of}/${name}`,
+    value,
+    optional: true,
+  });
+  const has = (family: Family) => ips.some(({ address }) => familyOf(address) === family);
+  return [
+    // Neighbours that still know the address by the MAC of its last owner are told when the link comes up.
+    ...(has(4) ? [conf("ipv4", "arp_notify", "1")] : []),
+    ...(has(6)
+      ? [
+          conf("ipv6", "disable_ipv6", "0", "lo"),
+          conf("ipv6", "disable_ipv6", "0"),
+          conf("ipv6", "keep_addr_on_down", "1"),
+          conf("ipv6", "accept_dad", enableDad ? "1" : "0"),
+          ...(enableDad ? [conf("ipv6", "enhanced_dad", "1")] : []),
+        ]
+      : []),
+    ...ips.map(
+      ({ address }): AddressResource => ({
+        kind: "address",
+        where: "container",
+        link,
+        address,
+        ...(enableDad ? { duplicateDetection: true } : {}),
+      }),
+    ),
+  ];
+}
+
+/** The container's end first: then the host's finds its carrier when it comes up, and the port forwards at once. */
+function planUp(config: BridgeConfig, { key }: Facts, veth: VethLink): Resource[] {
+  const inContainer: Resource[] = config.disableContainerInterface
+    ? []
+    : [{ kind: "link-settings", where: "container", link: key.ifname, set: { up: true } }];
+  const set = { up: true, hairpin: config.hairpinMode, isolated: config.portIsolation };
+  return [...inContainer, { kind: "link-settings", where: "host", link: veth.name, set }];
+}
+
+function planRoutes({ key }: Facts, ips: readonly ResultAddress[], routes: readonly ResultRoute[]): RouteResource[] {
+  const gatewayOf = (family: Family) => ips.find(({ gateway }) => gateway && familyOf(gateway) === family)?.gateway;
+  return routes.map(({ dst, gw, ...rest }): RouteResource => {
+    const gateway = gw ?? gatewayOf(familyOf(dst));
+    return {
+      kind: "route",
+      where: "container",
+      link: key.ifname,
+      destination: dst,
+      ...(gateway === undefined ? {} : { gateway }),
+      ...rest,
+    };
+  });
+}
+
+/** The gateway addresses on the bridge, and forwarding in their families. */
+function planGateway({ bridge: link, forceAddress }: BridgeConfig, ips: readonly ResultAddress[]): Resource[] {
+  const gateways = ips.flatMap(({ address, gateway }) => (gateway ? [`${gateway}/${address.split("/")[1]}`] : []));
+  const addresses = [...new Set(gateways)].map(
+    (address): AddressResource => ({
+      kind: "address",
+      where: "host",
+      shared: true,
+      link,
+      address,
+      others: forceAddress ? "replace" : "refuse",
+    }),
+  );
+  const families = new Set(gateways.map(familyOf));
+  const forwarding = [...families].map(
+    (family): SysctlResource => ({
+      kind: "sysctl",
+      where: "host",
+      shared: true,
+      name: family === 4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding",
+      value: "1",
+    }),
+  );
+  return [...addresses, ...forwarding];
+}
+
+/** The IPAM plugin's addresses; with `isGateway` one without a gateway gets the first address of its network. */
+function addressesOf({ isGateway }: BridgeConfig, { ipam }: Facts): ResultAddress[] {
+  return (ipam?.ips ?? []).map(({ address, gateway }) => {
+    const via = gateway ?? (isGateway ? firstHost(address) : undefined);
+    return { address, ...(via === undefined ? {} : { gateway: via }), interface: 2 };
+  });
+}
+
+function firstHost(address: string): string | undefined {
+  const cidr = parseCidr(address);
+  if (cidr === undefined) return undefined;
+  const network = networkAddress(cidr);
+  return formatIp({ ...network, value: network.value + 1n });
+}
+
+/** The IPAM plugin's routes, and with `isDefaultGateway` a default route in each family that has none by a gateway. */
+function routesOf({ isDefaultGateway }: BridgeConfig, { ipam }: Facts, ips: readonly ResultAddress[]): ResultRoute[] {
+  const routes = [...(ipam?.routes ?? [])];
+  if (!isDefaultGateway) return routes;
+  for (const { address, gateway } of ips) {
+    const dst = familyOf(address) === 4 ? "0.0.0.0/0" : "::/0";
+    if (gateway !== undefined && !routes.some((route) => route.dst === dst && route.gw !== undefined)) {
+      routes.push({ dst, gw: gateway });
+    }
+  }
+  return routes;
+}
+
+/** The configuration's DNS settings where it has any, else those of the IPAM plugin. */
+function dnsOf({ dns }: BridgeConfig, { ipam }: Facts): { dns?: Dns } {
+  const chosen = dns !== undefined && Object.values(dns).some((value) => value !== undefined) ? dns : ipam?.dns;
+  return chosen === undefined ? {} : { dns: chosen };
+}
+
+function upAnd(value: boolean, name: "promisc") {
+  return value ? { up: true, [name]: true } : { up: true };
+}

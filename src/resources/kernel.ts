@@ -1,0 +1,120 @@
+/**
+ * The kernel as resources see it: two network namespaces, each with the sockets that are needed, opened at first use.
+ *
+ * Requests that need no answer in between are posted and go out together. Before another socket is used the posted
+ * ones are sent, so what happens in one namespace is seen from the other in the order of the plan.
+ */
+
+import { UnknownContainerError } from "../core/errors.ts";
+import type { Where } from "../core/plan.ts";
+import type { NetlinkError } from "../linux/netlink/error.ts";
+import type { NetlinkRequest } from "../linux/netlink/message.ts";
+import { findLink, type KernelLink, listLinks } from "../linux/netlink/rtnetlink/link/link.ts";
+import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from "../linux/netlink/socket.ts";
+import { inNetns, type Netns } from "../linux/netns.ts";
+
+export class Kernel {
+  /** The container's namespace; undefined when it is gone. */
+  readonly container: Netns | undefined;
+  /** The folder of state that lasts until the next boot, in which locks lie too. */
+  readonly runFolder: string;
+  readonly #sockets = new Map<string, NetlinkSocket>();
+  readonly #links = new Map<string, KernelLink>();
+  #posted: NetlinkSocket | undefined;
+
+  /** The host is the namespace that the process is in. */
+  constructor(container: Netns | undefined, runFolder: string) {
+    this.container = container;
+    this.runFolder = runFolder;
+  }
+
+  /** Whether there is a namespace to act in. */
+  has(where: Where): boolean {
+    return where === "host" || this.container !== undefined;
+  }
+
+  /** Runs `work` inside a namespace. Throws UnknownContainerError when it is gone. */
+  within<T>(where: Where, work: () => T): T {
+    if (where === "host") return work();
+    if (this.container === undefined) throw new UnknownContainerError("The container's network namespace is gone");
+    return inNetns(this.container, work);
+  }
+
+  route(where: Where): NetlinkSocket {
+    return this.#socket(where, NETLINK_ROUTE);
+  }
+
+  netfilter(where: Where): NetlinkSocket {
+    return this.#socket(where, NETLINK_NETFILTER);
+  }
+
+  #socket(where: Where, protocol: typeof NETLINK_ROUTE | typeof NETLINK_NETFILTER): NetlinkSocket {
+    const name = `${where}/${protocol}`;
+    let socket = this.#sockets.get(name);
+    if (socket === undefined) {
+      socket = this.within(where, () => new NetlinkSocket(protocol));
+      this.#sockets.set(name, socket);
+    }
+    if (this.#posted !== socket) this.flush();
+    return socket;
+  }
+
+  /** Posts a change; `settled` hears its outcome at the latest with the next flush. */
+  post(where: Where, request: NetlinkRequest, settled: (error: NetlinkError | undefined) => void): void {
+    const socket = this.route(where);
+    this.#posted = socket;
+    socket.post(request, settled);
+  }
+
+  /** Makes a change now; errors with these codes are what was wanted anyway. Throws NetlinkError. */
+  execute(where: Where, request: NetlinkRequest, ...fine: readonly string[]): void {
+    this.post(where, request, (error) => {
+      if (error !== undefined && !fine.includes(error.code)) throw error;
+    });
+    this.flush();
+  }
+
+  /** Sends what has been posted. Throws what the first of the outcomes threw. */
+  flush(): void {
+    const socket = this.#posted;
+    this.#posted = undefined;
+    socket?.flush();
+  }
+
+  /** A link by its name, remembered once seen; its index, kind and MAC stay true while it lives. */
+  link(where: Where, name: string): KernelLink | undefined {
+    const key = `${where}/${name}`;
+    const known = this.#links.get(key);
+    if (known !== undefined) return known;
+    const link = findLink(this.route(where), name);
+    if (link !== undefined) this.#links.set(key, link);
+    return link;
+  }
+
+  /** All links of a namespace. */
+  links(where: Where): KernelLink[] {
+    return listLinks(this.route(where));
+  }
+
+  /** A link that has been looked up before, without asking again. */
+  seen(where: Where, name: string): KernelLink | undefined {
+    return this.#links.get(`${where}/${name}`);
+  }
+
+  /** The index of a link that must be there. Throws UnknownContainerError when it is not. */
+  index(where: Where, name: string): number {
+    const link = this.link(where, name);
+    if (link === undefined) throw new UnknownContainerError(`There is no link "${name}" in the ${where}`);
+    return link.index;
+  }
+
+  /** Forgets what was seen of a link, because it has changed or gone. */
+  forget(where: Where, name: string): void {
+    this.#links.delete(`${where}/${name}`);
+  }
+
+  close(): void {
+    for (const socket of this.#sockets.values()) socket.close();
+    this.#sockets.clear();
+  }
+}

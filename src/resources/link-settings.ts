@@ -1,0 +1,77 @@
+/** Settings of links that are there: up, promiscuous, and those of a bridge's port. */
+
+import type { LinkSettings, LinkSettingsResource } from "../core/plan.ts";
+import type { NetlinkRequest } from "../linux/netlink/message.ts";
+import { changeLink, IFF_PROMISC, IFF_UP, type KernelLink } from "../linux/netlink/rtnetlink/link/link.ts";
+import { commandIn, type ResourceKind } from "./resource.ts";
+
+export const linkSettings: ResourceKind<LinkSettingsResource> = {
+  ensure({ where, link, set }, kernel, undo) {
+    // A link that was not looked up before is one that this plan has just made: nothing is set on it yet, and its
+    // settings go with it.
+    const before = kernel.seen(where, link);
+    if (before !== undefined && differences(set, before).length === 0) return;
+    kernel.post(where, change(link, set), (error) => {
+      if (error !== undefined) throw error;
+      kernel.forget(where, link);
+      if (before !== undefined) undo(() => kernel.execute(where, change(link, valuesOf(before, set)), "ENODEV"));
+    });
+  },
+  verify({ where, link, set }, kernel) {
+    if (!kernel.has(where)) return ["the container's network namespace is gone"];
+    const found = kernel.link(where, link);
+    if (found === undefined) return [`link "${link}" is gone`];
+    return differences(set, found).map((name) => {
+      if (name === "up") return `link "${link}" is ${set.up ? "down" : "up"}`;
+      return `${name} of link "${link}" is ${set[name] ? "off" : "on"}`;
+    });
+  },
+  remove({ where, link, restore }, kernel) {
+    if (restore !== undefined && kernel.has(where)) kernel.execute(where, change(link, restore), "ENODEV");
+  },
+  describe({ where, link, set }, naming) {
+    const commands: string[] = [];
+    const words = [
+      ...(set.promisc === undefined ? [] : [`promisc ${onOff(set.promisc)}`]),
+      ...(set.up === undefined ? [] : [set.up ? "up" : "down"]),
+    ];
+    if (words.length > 0) commands.push(`ip link set dev ${link} ${words.join(" ")}`);
+    const port = [
+      ...(set.hairpin === undefined ? [] : [`hairpin ${onOff(set.hairpin)}`]),
+      ...(set.isolated === undefined ? [] : [`isolated ${onOff(set.isolated)}`]),
+    ];
+    if (port.length > 0) commands.push(`bridge link set dev ${link} ${port.join(" ")}`);
+    return commands.map((command) => commandIn(where, command, naming));
+  },
+  carrier: ({ where, link, restore }) => (restore === undefined ? { where, link } : undefined),
+};
+
+function change(name: string, set: LinkSettings): NetlinkRequest {
+  const flags = (set.up ? IFF_UP : 0) | (set.promisc ? IFF_PROMISC : 0);
+  const changed = (set.up === undefined ? 0 : IFF_UP) | (set.promisc === undefined ? 0 : IFF_PROMISC);
+  const port = {
+    ...(set.hairpin === undefined ? {} : { hairpin: set.hairpin }),
+    ...(set.isolated === undefined ? {} : { isolated: set.isolated }),
+  };
+  const info = Object.keys(port).length === 0 ? {} : { info: { portKind: "bridge", bridgePort: port } };
+  return changeLink({ name, flags, change: changed, ...info });
+}
+
+/** What a link has for each of the settings in `which`. */
+function valuesOf(link: KernelLink, which: LinkSettings): LinkSettings {
+  return {
+    ...(which.up === undefined ? {} : { up: (link.flags & IFF_UP) !== 0 }),
+    ...(which.promisc === undefined ? {} : { promisc: (link.flags & IFF_PROMISC) !== 0 }),
+    ...(which.hairpin === undefined ? {} : { hairpin: link.info?.bridgePort?.hairpin ?? false }),
+    ...(which.isolated === undefined ? {} : { isolated: link.info?.bridgePort?.isolated ?? false }),
+  };
+}
+
+function differences(wanted: LinkSettings, link: KernelLink): (keyof LinkSettings)[] {
+  const found = valuesOf(link, wanted);
+  return (Object.keys(found) as (keyof LinkSettings)[]).filter((name) => found[name] !== wanted[name]);
+}
+
+function onOff(value: boolean): string {
+  return value ? "on" : "off";
+}

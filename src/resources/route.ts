@@ -1,0 +1,64 @@
+/** Routes. */
+
+import { familyOf } from "../core/ip.ts";
+import type { RouteResource } from "../core/plan.ts";
+import {
+  prependRoute,
+  deleteRoute,
+  listRoutes,
+  type RouteSpec,
+  routeDestination,
+} from "../linux/netlink/rtnetlink/route.ts";
+import type { Kernel } from "./kernel.ts";
+import { commandIn, type ResourceKind } from "./resource.ts";
+
+export const route: ResourceKind<RouteResource> = {
+  ensure(resource, kernel, undo) {
+    kernel.post(resource.where, prependRoute(toSpec(resource, kernel)), (error) => {
+      if (error === undefined) undo(() => removeRoute(resource, kernel));
+      else if (error.code !== "EEXIST") throw error;
+    });
+  },
+  verify(resource, kernel) {
+    const { where, link, destination, gateway, priority, table } = resource;
+    if (!kernel.has(where)) return ["the container's network namespace is gone"];
+    const index = kernel.link(where, link)?.index;
+    const found = listRoutes(kernel.route(where), table).some(
+      (other) =>
+        routeDestination(other) === destination &&
+        other.gateway === gateway &&
+        other.outputIndex === index &&
+        (priority === undefined || other.priority === priority),
+    );
+    return found ? [] : [`${title(resource)} is missing`];
+  },
+  remove: removeRoute,
+  describe(resource, naming) {
+    const { destination, priority, table, scope, mtu, advmss, onlink } = resource;
+    const words = [
+      familyOf(destination) === 6 ? "ip -6" : "ip",
+      `route prepend ${title(resource).slice("route ".length)}`,
+      ...(priority === undefined ? [] : [`metric ${priority}`]),
+      ...(table === undefined ? [] : [`table ${table}`]),
+      ...(scope === undefined ? [] : [`scope ${scope}`]),
+      ...(mtu === undefined ? [] : [`mtu ${mtu}`]),
+      ...(advmss === undefined ? [] : [`advmss ${advmss}`]),
+      ...(onlink ? ["onlink"] : []),
+    ];
+    return [commandIn(resource.where, words.join(" "), naming)];
+  },
+  carrier: ({ where, link }) => ({ where, link }),
+};
+
+function removeRoute(resource: RouteResource, kernel: Kernel): void {
+  if (!kernel.has(resource.where) || kernel.link(resource.where, resource.link) === undefined) return;
+  kernel.execute(resource.where, deleteRoute(toSpec(resource, kernel)), "ESRCH", "ENODEV");
+}
+
+function toSpec({ where, link, kind: _, shared: __, ...spec }: RouteResource, kernel: Kernel): RouteSpec {
+  return { ...spec, outputIndex: kernel.index(where, link) };
+}
+
+function title({ destination, gateway, link }: RouteResource): string {
+  return `route ${destination}${gateway === undefined ? "" : ` via ${gateway}`} dev ${link}`;
+}

@@ -1,0 +1,38 @@
+/** Kernel parameters. */
+
+import { KernelError } from "../core/errors.ts";
+import type { SysctlResource } from "../core/plan.ts";
+import { readSysctl, writeSysctl } from "../linux/sysctl.ts";
+import { commandIn, type ResourceKind } from "./resource.ts";
+
+export const sysctl: ResourceKind<SysctlResource> = {
+  ensure({ where, name, value, optional }, kernel, undo) {
+    // Parameters of a link appear with it, so the link must have been made first.
+    kernel.flush();
+    const before = kernel.within(where, () => {
+      const current = readSysctl(name);
+      if (current !== undefined && current !== value) writeSysctl(name, value);
+      return current;
+    });
+    if (before === undefined) {
+      if (optional) return;
+      throw new KernelError(`Cannot set sysctl "${name}": ENOENT`, "ENOENT");
+    }
+    if (before !== value) undo(() => kernel.within(where, () => restore(name, before)));
+  },
+  verify({ where, name, value, optional }, kernel) {
+    if (!kernel.has(where)) return ["the container's network namespace is gone"];
+    const current = kernel.within(where, () => readSysctl(name));
+    if (current === value || (current === undefined && optional)) return [];
+    return [`sysctl ${name} is ${current ?? "not there"}, not ${value}`];
+  },
+  // A parameter of a link goes with the link. One of the whole host, such as forwarding, others have come to rely on.
+  remove() {},
+  describe: ({ where, name, value }, naming) => [commandIn(where, `sysctl -w ${name}=${value}`, naming)],
+  carrier: ({ where, link }) => (link === undefined ? undefined : { where, link }),
+};
+
+/** The link, and its parameters with it, may be gone again. */
+function restore(name: string, value: string): void {
+  if (readSysctl(name) !== undefined) writeSysctl(name, value);
+}
