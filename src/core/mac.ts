@@ -8,7 +8,12 @@ export function parseMac(text: string): Uint8Array | undefined {
 
 /** The text of an address in lower case, parted by colons. */
 export function formatMac(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
+  let text = "";
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] as number;
+    text += `${i === 0 ? "" : ":"}${byte < 16 ? "0" : ""}${byte.toString(16)}`;
+  }
+  return text;
 }
 
 /** Whether a link may carry the address: it is neither a group address nor zero. */

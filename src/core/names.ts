@@ -10,12 +10,16 @@ import { formatMac } from "./mac.ts";
 /** The longest name of a network interface in bytes. @see linux/if.h IFNAMSIZ, which counts the final zero */
 export const MAX_INTERFACE_NAME = 15;
 
-/** What is wrong with the name of an interface, or undefined when the kernel will take it. @see net/core/dev.c dev_valid_name */
+/** What is wrong with the name of an interface, or undefined when the kernel will take it as it stands. @see net/core/dev.c dev_valid_name */
 export function interfaceNameProblem(name: string): string | undefined {
   if (name === "") return "is empty";
-  if (new TextEncoder().encode(name).length > MAX_INTERFACE_NAME) return `is longer than ${MAX_INTERFACE_NAME} bytes`;
+  const bytes = new TextEncoder().encode(name);
+  if (bytes.length > MAX_INTERFACE_NAME) return `is longer than ${MAX_INTERFACE_NAME} bytes`;
   if (name === "." || name === "..") return "is . or ..";
-  if (/[/:\s]/.test(name)) return "contains a slash, a colon or white space";
+  // To the kernel each byte 0xa0 is a space of Latin-1, also as a part of a letter such as à.
+  if (/[/:\s]/.test(name) || bytes.includes(0xa0)) return "contains a slash, a colon or white space";
+  if (name.includes("%")) return "contains a % sign, which the kernel replaces by a number";
+  if (name === "all" || name === "default") return "is all or default, the names of sysctl folders";
   // biome-ignore lint/suspicious/noControlCharactersInRegex: a zero byte would end the name early in the kernel
   if (/\u0000/.test(name)) return "contains a zero byte";
   return undefined;
@@ -40,33 +44,60 @@ export function attachmentMac(purpose: string, key: AttachmentKey): string {
 
 /** A locally administered unicast MAC address for an interface that a machine shares: one for each boot and name. */
 export function sharedMac(bootId: string, name: string): string {
-  return macFrom(fnv1a64(`shared\0${bootId}\0${name}`));
+  return macFrom(hash64(`shared\0${bootId}\0${name}`));
 }
 
-function attachmentHash(purpose: string, key: AttachmentKey): bigint {
-  return fnv1a64(`${purpose}\0${key.network}\0${key.containerId}\0${key.ifname}`);
+function attachmentHash(purpose: string, key: AttachmentKey): Hash {
+  return hash64(`${purpose}\0${key.network}\0${key.containerId}\0${key.ifname}`);
 }
 
-function macFrom(hash: bigint): string {
+function macFrom([high, low]: Hash): string {
   const bytes = new Uint8Array(6);
-  for (let i = 0; i < 6; i++) bytes[i] = Number((hash >> BigInt(8 * i)) & 0xffn);
+  new DataView(bytes.buffer).setUint32(0, high);
+  new DataView(bytes.buffer).setUint16(4, low >>> 16);
+  // The lowest bit says group address, the next one that no manufacturer has given it.
   bytes[0] = ((bytes[0] as number) & 0xfc) | 0x02;
   return formatMac(bytes);
 }
 
-/** 64-bit FNV-1a, then mixed, so that the high bits depend on the last bytes too. @see draft-eastlake-fnv; the mixer is MurmurHash3's fmix64 */
-export function fnv1a64(text: string): bigint {
-  let hash = 0xcbf29ce484222325n;
-  for (const byte of new TextEncoder().encode(text)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
-  hash = BigInt.asUintN(64, (hash ^ (hash >> 33n)) * 0xff51afd7ed558ccdn);
-  hash = BigInt.asUintN(64, (hash ^ (hash >> 33n)) * 0xc4ceb9fe1a85ec53n);
-  return hash ^ (hash >> 33n);
+/** 64 bits in two numbers of 32. */
+export type Hash = readonly [high: number, low: number];
+
+/**
+ * A hash for names, the same in every version of this program: two lanes of 32-bit FNV-1a that start differently, each
+ * mixed at the end. In numbers of 32 bits, because a plugin that lives for some milliseconds runs interpreted, where
+ * big integers cost a hundred times as much.
+ * @see draft-eastlake-fnv; the mixer is MurmurHash3's fmix32
+ */
+export function hash64(text: string): Hash {
+  let high = 0x811c9dc5;
+  let low = 0x050c5d1f;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    high = Math.imul(high ^ unit, 0x01000193);
+    low = Math.imul(low ^ (unit + 0x9e3779b9), 0x01000193);
+  }
+  return [mix(high ^ low), mix(low)];
 }
 
-/** 64 bits as 13 characters of the alphabet a-z2-7. */
-function base32(value: bigint): string {
+function mix(value: number): number {
+  let mixed = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
+}
+
+/** A hash as 16 hexadecimal digits. */
+export function formatHash([high, low]: Hash): string {
+  return high.toString(16).padStart(8, "0") + low.toString(16).padStart(8, "0");
+}
+
+/** The first 60 bits as 12 characters of the alphabet a-z2-7. */
+function base32([high, low]: Hash): string {
   const alphabet = "abcdefghijklmnopqrstuvwxyz234567";
   let text = "";
-  for (let rest = value, i = 0; i < 13; i++, rest >>= 5n) text += alphabet[Number(rest & 31n)];
+  for (let shift = 0; shift < 30; shift += 5) {
+    text += alphabet[(high >>> shift) & 31] ?? "";
+    text += alphabet[(low >>> shift) & 31] ?? "";
+  }
   return text;
 }

@@ -23,8 +23,13 @@ export interface OptionalSchema<T> {
 
 type Field<T> = Schema<T> | OptionalSchema<T>;
 
+/** Every field of T; for one that T may lack, a schema of a field that may be absent. */
+type Fields<T> = { readonly [K in keyof Required<T>]: Field<T[K & keyof T]> };
+
 /** An object with these fields; others are ignored. */
-export function object<T extends object>(fields: { readonly [K in keyof T]-?: Field<T[K]> }): Schema<T> {
+export function object<T extends object>(fields: { readonly [K in keyof T]-?: Field<T[K]> }): Schema<T>;
+export function object<T extends object>(fields: Fields<T>): Schema<T>;
+export function object<T extends object>(fields: Readonly<Record<string, Field<unknown>>>): Schema<T> {
   return (value, field) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
       throw new ConfigError(field === "" ? "configuration" : field, "must be an object", { value });
@@ -32,7 +37,7 @@ export function object<T extends object>(fields: { readonly [K in keyof T]-?: Fi
     const source = value as Record<string, unknown>;
     const result: Record<string, unknown> = {};
     for (const key in fields) {
-      const schema: Field<unknown> = fields[key];
+      const schema = fields[key] as Field<unknown>;
       const path = field === "" ? key : `${field}.${key}`;
       const found = lookUp(source, key);
       if (typeof schema === "function") {

@@ -10,7 +10,7 @@ import {
   renameSync,
   rmSync,
   unlinkSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import { FileError } from "../core/errors.ts";
@@ -53,15 +53,27 @@ export function writeFileAtomic(path: string, content: string, options: WriteOpt
   try {
     const fd = openCreating(temporary, options.mode ?? 0o600);
     try {
-      writeSync(fd, content);
+      // Not writeSync, which may write a part only and says so by its result.
+      writeFileSync(fd, content);
       if (options.sync) fsyncSync(fd);
     } finally {
       closeSync(fd);
     }
     renameSync(temporary, path);
+    if (options.sync) syncFolder(dirname(path));
   } catch (error) {
     rmSync(temporary, { force: true });
     throw fileError("write", path, error);
+  }
+}
+
+/** Waits until the disk knows the names in a folder; without it a power cut may bring the old file back. @see fsync(2) */
+function syncFolder(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -111,7 +123,8 @@ export function tryWithLock<T>(path: string, work: () => T): T | undefined {
   }
 }
 
-function openLockFile(path: string): number {
+/** Opens a file to lock, made where missing; closing it gives the lock back. Throws FileError. */
+export function openLockFile(path: string): number {
   const flags = constants.O_RDWR | constants.O_CREAT;
   try {
     try {

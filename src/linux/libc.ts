@@ -155,6 +155,9 @@ export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_RCVTIMEO = 20;
 export const SO_SNDTIMEO = 21;
+/** Like SO_SNDBUF and SO_RCVBUF, beyond the limits that sysctl sets; needs CAP_NET_ADMIN. */
+export const SO_SNDBUFFORCE = 32;
+export const SO_RCVBUFFORCE = 33;
 
 /** Opens a socket in the network namespace of this thread, closed on exec. @see socket(2) */
 export function openSocket(domain: number, type: number, protocol: number): number {

@@ -18,7 +18,7 @@ import {
 } from "node:fs";
 import { KernelError, UnknownContainerError } from "../core/errors.ts";
 import { fileErrorCode } from "./file.ts";
-import { bindMount, CLONE_NEWNET, exitNow, setns, unmount, unshare } from "./libc.ts";
+import { bindMount, CLONE_NEWNET, exitNow, SystemCallError, setns, unmount, unshare } from "./libc.ts";
 
 /** Where ip-netns(8) keeps named namespaces. */
 export const NETNS_FOLDER = "/run/netns";
@@ -76,12 +76,13 @@ export function closeNetns(netns: Netns): void {
 
 /**
  * Runs `work`, which must be synchronous, inside a namespace and comes back. When the way back fails the process ends:
- * going on in the wrong namespace would change another host's network.
+ * going on in the wrong namespace would change another host's network. Throws UnknownContainerError for a namespace of
+ * another type.
  */
 export function inNetns<T>(netns: Netns, work: () => T): T {
   const home = openCurrentNetns();
   try {
-    setns(netns.fd, CLONE_NEWNET);
+    enter(netns);
     try {
       return work();
     } finally {
@@ -89,6 +90,15 @@ export function inNetns<T>(netns: Netns, work: () => T): T {
     }
   } finally {
     closeNetns(home);
+  }
+}
+
+function enter(netns: Netns): void {
+  try {
+    setns(netns.fd, CLONE_NEWNET);
+  } catch (error) {
+    if (!(error instanceof SystemCallError && error.code === "EINVAL")) throw error;
+    throw new UnknownContainerError(`Cannot enter "${netns.path}": it is not a network namespace`, { cause: error });
   }
 }
 

@@ -6,7 +6,7 @@
  */
 
 import { readdirSync, renameSync } from "node:fs";
-import { type AttachmentKey, fnv1a64 } from "../core/names.ts";
+import { type AttachmentKey, formatHash, hash64 } from "../core/names.ts";
 import type { Resource } from "../core/plan.ts";
 import type { Result } from "../core/result.ts";
 import { fileError, fileErrorCode, readTextIfExists, removeFileIfExists, writeFileAtomic } from "../linux/file.ts";
@@ -105,6 +105,6 @@ function parseRecord(text: string): AttachmentRecord | undefined {
 function recordPath(runFolder: string, { key, plugin }: RecordId): string {
   const name = `${key.containerId}@${plugin}@${key.ifname}`;
   // A file name has 255 bytes at most, of which the temporary one needs some more.
-  const file = name.length <= 200 ? name : `${name.slice(0, 180)}@${fnv1a64(name).toString(16)}`;
+  const file = name.length <= 200 ? name : `${name.slice(0, 180)}@${formatHash(hash64(name))}`;
   return `${runFolder}/attachments/${key.network}/${file}.json`;
 }

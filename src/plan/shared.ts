@@ -7,7 +7,7 @@
  */
 
 import { existsSync } from "node:fs";
-import { fnv1a64 } from "../core/names.ts";
+import { formatHash, hash64 } from "../core/names.ts";
 import type { Resource, ResourceKindName } from "../core/plan.ts";
 import { readTextIfExists, removeFileIfExists, tryWithLock, withLock, writeFileAtomic } from "../linux/file.ts";
 import { type Machine, remove } from "./engine.ts";
@@ -81,5 +81,5 @@ function notesFolder(runFolder: string, network: string): string {
 }
 
 function noteName(text: string): string {
-  return `${fnv1a64(text).toString(16).padStart(16, "0")}.json`;
+  return `${formatHash(hash64(text))}.json`;
 }

@@ -91,7 +91,8 @@ function toLinkAddress(
     return { index, ip, prefixLength: cidr.bits, flags: duplicateDetection ? 0 : IFA_F_NODAD };
   }
   // A /31 is a point-to-point link, a /32 a host: neither has a broadcast address (RFC 3021).
-  return { index, ip, prefixLength: cidr.bits, ...(cidr.bits < 31 ? { broadcast: formatIp(lastAddress(cidr)) } : {}) };
+  const broadcast = cidr.bits < 31 ? formatIp(lastAddress(cidr)) : undefined;
+  return { index, ip, prefixLength: cidr.bits, broadcast };
 }
 
 function textOf({ local, address: other, prefixLength }: Address): string {

@@ -10,7 +10,12 @@ import { route } from "./route.ts";
 import { rule } from "./rule.ts";
 import { sysctl } from "./sysctl.ts";
 
-export const kernelKinds: { readonly [K in Exclude<ResourceKindName, "lease" | "nft-table" | "nft-chain" | "nft-rule" | "nft-element">]: ResourceKind<ResourceOf<K>> } = {
+export const kernelKinds: {
+  readonly [K in Exclude<
+    ResourceKindName,
+    "lease" | "nft-table" | "nft-chain" | "nft-rule" | "nft-element"
+  >]: ResourceKind<ResourceOf<K>>;
+} = {
   link,
   "link-settings": linkSettings,
   address,

@@ -49,21 +49,21 @@ export const linkSettings: ResourceKind<LinkSettingsResource> = {
 function change(name: string, set: LinkSettings): NetlinkRequest {
   const flags = (set.up ? IFF_UP : 0) | (set.promisc ? IFF_PROMISC : 0);
   const changed = (set.up === undefined ? 0 : IFF_UP) | (set.promisc === undefined ? 0 : IFF_PROMISC);
-  const port = {
-    ...(set.hairpin === undefined ? {} : { hairpin: set.hairpin }),
-    ...(set.isolated === undefined ? {} : { isolated: set.isolated }),
-  };
-  const info = Object.keys(port).length === 0 ? {} : { info: { portKind: "bridge", bridgePort: port } };
-  return changeLink({ name, flags, change: changed, ...info });
+  const isPort = set.hairpin !== undefined || set.isolated !== undefined;
+  const info = isPort
+    ? { portKind: "bridge", bridgePort: { hairpin: set.hairpin, isolated: set.isolated } }
+    : undefined;
+  return changeLink({ name, flags, change: changed, info });
 }
 
 /** What a link has for each of the settings in `which`. */
-function valuesOf(link: KernelLink, which: LinkSettings): LinkSettings {
+function valuesOf({ flags, info }: KernelLink, which: LinkSettings): LinkSettings {
+  const asked = (name: keyof LinkSettings, value: boolean) => (which[name] === undefined ? undefined : value);
   return {
-    ...(which.up === undefined ? {} : { up: (link.flags & IFF_UP) !== 0 }),
-    ...(which.promisc === undefined ? {} : { promisc: (link.flags & IFF_PROMISC) !== 0 }),
-    ...(which.hairpin === undefined ? {} : { hairpin: link.info?.bridgePort?.hairpin ?? false }),
-    ...(which.isolated === undefined ? {} : { isolated: link.info?.bridgePort?.isolated ?? false }),
+    up: asked("up", (flags & IFF_UP) !== 0),
+    promisc: asked("promisc", (flags & IFF_PROMISC) !== 0),
+    hairpin: asked("hairpin", info?.bridgePort?.hairpin ?? false),
+    isolated: asked("isolated", info?.bridgePort?.isolated ?? false),
   };
 }
 

@@ -35,7 +35,7 @@ function ensureBridge(bridge: BridgeLink, kernel: Kernel, undo: Undo): void {
   const request = createLink({
     name,
     address: mac,
-    ...(mtu === undefined ? {} : { mtu }),
+    mtu,
     info: { kind: "bridge", ...data },
   });
   kernel.post(where, request, (error) => {
@@ -86,13 +86,12 @@ function removeBridge({ where, name, mac }: BridgeLink, kernel: Kernel): void {
 function ensureVeth(veth: VethLink, kernel: Kernel, undo: Undo): void {
   const { name, mac, mtu, master, peer } = veth;
   const netnsFd = kernel.within("container", () => kernel.container?.fd) as number;
-  const size = mtu === undefined ? {} : { mtu };
   const request = createLink({
     name,
     address: mac,
-    ...size,
-    ...(master === undefined ? {} : { master: kernel.index("host", master) }),
-    info: { kind: "veth", veth: { peer: { name: peer.name, address: peer.mac, ...size, netnsFd } } },
+    mtu,
+    master: master === undefined ? undefined : kernel.index("host", master),
+    info: { kind: "veth", veth: { peer: { name: peer.name, address: peer.mac, mtu, netnsFd } } },
   });
   kernel.post("host", request, (error) => {
     if (error === undefined) return undo(() => deleteHostLink(kernel, name));

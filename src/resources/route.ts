@@ -3,9 +3,9 @@
 import { familyOf } from "../core/ip.ts";
 import type { RouteResource } from "../core/plan.ts";
 import {
-  prependRoute,
   deleteRoute,
   listRoutes,
+  prependRoute,
   type RouteSpec,
   routeDestination,
 } from "../linux/netlink/rtnetlink/route.ts";

@@ -37,11 +37,21 @@ export function decodeAck(operation: string, answer: NetlinkMessage): NetlinkErr
   return new NetlinkError(operation, errnoName(errno), readExtendedAck(answer));
 }
 
+/** The error with which a message of type NLMSG_DONE ends a dump, or undefined. Attributes follow the number at once. */
+export function decodeDumpEnd(operation: string, { flags, payload }: NetlinkMessage): NetlinkError | undefined {
+  // Not every kernel puts a number into it.
+  const errno = payload.length < 4 ? 0 : -i32.read(payload);
+  // A number above zero is a length that some dumps leave there.
+  if (errno <= 0) return undefined;
+  const extended = (flags & NLM_F_ACK_TLVS) === 0 ? {} : extendedAck.read(payload.subarray(4));
+  return new NetlinkError(operation, errnoName(errno), extended);
+}
+
 /** What follows the error number: the request's header, the rest of the request unless capped, then attributes. */
 function readExtendedAck({ flags, payload }: NetlinkMessage): ExtendedAck {
   if ((flags & NLM_F_ACK_TLVS) === 0) return {};
   const requestLength = (flags & NLM_F_CAPPED) !== 0 ? NLMSG_HEADER : u32.read(payload.subarray(4));
-  const start = 4 + ((requestLength + 3) & ~3);
+  const start = 4 + 4 * Math.ceil(requestLength / 4);
   if (start > payload.length) throw new DecodeError("Truncated acknowledgement");
   return extendedAck.read(payload.subarray(start));
 }

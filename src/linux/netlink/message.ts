@@ -8,6 +8,8 @@ export const NLMSG_HEADER = 16;
 export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 export const NLMSG_OVERRUN = 4;
+/** Types below this one are the protocol's own. */
+export const NLMSG_MIN_TYPE = 16;
 
 export const NLM_F_REQUEST = 0x1;
 export const NLM_F_MULTI = 0x2;
@@ -49,10 +51,15 @@ export function request<T>(operation: string, type: number, flags: number, wire:
   return { operation, type, flags, write: (out) => wire.write(out, value) };
 }
 
-/** Writes a request as one message, aligned for the next. */
+/** Writes a request as one message, aligned for the next; nothing of it stays when its value cannot be encoded. */
 export function writeMessage(out: Writer, req: NetlinkRequest, flags: number, sequence: number): void {
   const start = out.reserve(NLMSG_HEADER);
-  req.write(out);
+  try {
+    req.write(out);
+  } catch (error) {
+    out.truncate(start);
+    throw error;
+  }
   const view = out.view;
   view.setUint32(start, out.length - start, true);
   view.setUint16(start + 4, req.type, true);

@@ -13,13 +13,16 @@ import {
   MSG_TRUNC,
   openSocket,
   receive,
+  SO_RCVBUFFORCE,
   SO_RCVTIMEO,
+  SO_SNDBUFFORCE,
   SOCK_RAW,
+  SOL_SOCKET,
   send,
   setSocketOption,
   setSocketTimeout,
 } from "../libc.ts";
-import { decodeAck, NetlinkError } from "./error.ts";
+import { decodeAck, decodeDumpEnd, NetlinkError } from "./error.ts";
 import {
   type NetlinkMessage,
   type NetlinkRequest,
@@ -32,12 +35,14 @@ import {
   readMessages,
   writeMessage,
 } from "./message.ts";
-import { Writer } from "./wire.ts";
+import { encode, u32, Writer } from "./wire.ts";
 
 export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
 
-const SOL_NETLINK = 270;
+export type NetlinkProtocol = typeof NETLINK_ROUTE | typeof NETLINK_NETFILTER;
+
+export const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12;
@@ -47,6 +52,10 @@ const TIMEOUT_MS = 10_000;
 const BUFFER_SIZE = 64 * 1024;
 /** So many acknowledgements fit into the default receive buffer with room to spare. */
 const MAX_PENDING = 64;
+/** A send this long fits into the default send buffer, whose default is 208 KiB, with room to spare. */
+const MAX_POSTED = 64 * 1024;
+/** What one acknowledgement takes of the receive buffer: the bytes and the kernel's management of them. */
+const ACK_SIZE = 2048;
 /** How often a dump that the kernel reports as interrupted is taken again. */
 const DUMP_ATTEMPTS = 20;
 
@@ -66,7 +75,7 @@ export class NetlinkSocket {
   #pending: { readonly request: NetlinkRequest; readonly sequence: number; readonly settled: Settled }[] = [];
 
   /** Opens a socket of a protocol in the network namespace that this thread is in, where it stays. */
-  constructor(protocol: typeof NETLINK_ROUTE | typeof NETLINK_NETFILTER) {
+  constructor(protocol: NetlinkProtocol) {
     this.#fd = openSocket(AF_NETLINK, SOCK_RAW, protocol);
     const on = new Uint8Array([1, 0, 0, 0]);
     setSocketOption(this.#fd, SOL_NETLINK, NETLINK_EXT_ACK, on);
@@ -84,20 +93,23 @@ export class NetlinkSocket {
     const sequence = this.#next();
     writeMessage(this.#out, request, NLM_F_REQUEST | NLM_F_ACK, sequence);
     this.#pending.push({ request, sequence, settled });
-    if (this.#pending.length >= MAX_PENDING) this.flush();
+    if (this.#pending.length >= MAX_PENDING || this.#out.length >= MAX_POSTED) this.flush();
   }
 
-  /** Sends what has been posted in one datagram and settles each request in order; then throws what one of them threw first. */
+  /**
+   * Sends what has been posted in one datagram and settles each request in order; then throws what one of them threw
+   * first. All answers are read before the first is settled, so `settled` may use the socket.
+   */
   flush(): void {
     const pending = this.#pending;
     if (pending.length === 0) return;
     this.#pending = [];
     this.#send();
+    const outcomes = pending.map(({ request, sequence }) => this.#awaitAck(request, sequence));
     let failure: { readonly error: unknown } | undefined;
-    for (const { request, sequence, settled } of pending) {
-      const error = this.#awaitAck(request, sequence);
+    for (const [i, { settled }] of pending.entries()) {
       try {
-        settled(error);
+        settled(outcomes[i]);
       } catch (thrown) {
         failure ??= { error: thrown };
       }
@@ -152,8 +164,8 @@ export class NetlinkSocket {
         if (answer.sequence !== sequence) continue;
         if ((answer.flags & NLM_F_DUMP_INTR) !== 0) interrupted = true;
         if (answer.type === NLMSG_DONE || answer.type === NLMSG_ERROR) {
-          // The end of a dump carries the error that ended it, or zero or a length.
-          const error = answer.payload.length < 4 ? undefined : decodeDumpEnd(request, answer);
+          const decodeEnd = answer.type === NLMSG_DONE ? decodeDumpEnd : decodeAck;
+          const error = decodeEnd(request.operation, answer);
           if (error?.code === "EINTR") interrupted = true;
           else if (error !== undefined) throw error;
           return interrupted ? undefined : replies;
@@ -173,6 +185,7 @@ export class NetlinkSocket {
     for (const [i, request] of requests.entries()) {
       writeMessage(this.#out, request, i === last ? NLM_F_REQUEST | NLM_F_ACK : NLM_F_REQUEST, this.#next());
     }
+    if (requests.length > MAX_PENDING) this.#setBuffer(SO_RCVBUFFORCE, requests.length * ACK_SIZE);
     this.#send();
     const errors: NetlinkError[] = [];
     for (;;) {
@@ -187,6 +200,10 @@ export class NetlinkSocket {
     }
   }
 
+  #setBuffer(option: typeof SO_RCVBUFFORCE | typeof SO_SNDBUFFORCE, size: number): void {
+    setSocketOption(this.#fd, SOL_SOCKET, option, encode(u32, Math.max(size, 256 * 1024)));
+  }
+
   #next(): number {
     this.#sequence = (this.#sequence + 1) >>> 0;
     return this.#sequence;
@@ -194,6 +211,7 @@ export class NetlinkSocket {
 
   #send(): void {
     try {
+      if (this.#out.length > 2 * MAX_POSTED) this.#setBuffer(SO_SNDBUFFORCE, this.#out.length);
       send(this.#fd, this.#out.written());
     } finally {
       this.#out.clear();
@@ -220,11 +238,6 @@ export class NetlinkSocket {
     if (length > this.#buffer.length) throw new DecodeError(`A netlink datagram of ${length} bytes was cut`);
     return readMessages(this.#buffer.subarray(0, length));
   }
-}
-
-function decodeDumpEnd(request: NetlinkRequest, answer: NetlinkMessage): NetlinkError | undefined {
-  const view = new DataView(answer.payload.buffer, answer.payload.byteOffset, answer.payload.length);
-  return view.getInt32(0, true) < 0 ? decodeAck(request.operation, answer) : undefined;
 }
 
 function unexpectedAck(request: NetlinkRequest): DecodeError {

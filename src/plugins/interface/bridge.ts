@@ -46,7 +46,7 @@ function planBridge(config: BridgeConfig, facts: Facts) {
       where: "host",
       shared: true,
       link: config.bridge,
-      set: upAnd(config.promiscMode, "promisc"),
+      set: { up: true, promisc: config.promiscMode ? true : undefined },
     },
     ...(config.isGateway ? planGateway(config, ips) : []),
     veth,
@@ -60,8 +60,9 @@ function planBridge(config: BridgeConfig, facts: Facts) {
       { name: veth.name, mac: veth.mac },
       { name: veth.peer.name, mac: veth.peer.mac, sandbox: facts.netns },
     ],
-    ...(config.usesIpam ? { ips, routes } : {}),
-    ...dnsOf(config, facts),
+    ips: config.usesIpam ? ips : undefined,
+    routes: config.usesIpam ? routes : undefined,
+    dns: dnsOf(config, facts),
   };
   return { resources, result };
 }
@@ -75,8 +76,8 @@ function planBridgeLink({ bridge: name, mtu, vlan, vlanTrunk }: BridgeConfig, { 
     name,
     // A MAC of its own, or the bridge would take the lowest of its ports' and change it as they come and go.
     mac: sharedMac(bootId, name),
-    ...(mtu === undefined ? {} : { mtu }),
-    ...(vlan !== 0 || vlanTrunk.length > 0 ? { vlanFiltering: true } : {}),
+    mtu,
+    vlanFiltering: vlan !== 0 || vlanTrunk.length > 0 ? true : undefined,
   };
 }
 
@@ -94,7 +95,7 @@ function planVeth({ bridge: master, mtu, mac }: BridgeConfig, { key, netns, adop
     type: "veth",
     name: host?.name ?? hostVethName(key),
     mac: host?.mac ?? attachmentMac("host", key),
-    ...(mtu === undefined ? {} : { mtu }),
+    mtu,
     master,
     peer: { name: key.ifname, mac: container?.mac ?? mac ?? attachmentMac("container", key) },
   };
@@ -118,7 +119,7 @@ function planAddresses({ enableDad }: BridgeConfig, { key }: Facts, ips: readonl
   const conf = (family: "ipv4" | "ipv6", name: string, value: string, of = link): SysctlResource => ({
     kind: "sysctl",
     where: "container",
-    ...(of === link ? { link } : {}),
+    link: of === link ? link : undefined,
     name: `net/${family}/conf/${of}/${name}`,
     value,
     optional: true,
@@ -142,7 +143,7 @@ function planAddresses({ enableDad }: BridgeConfig, { key }: Facts, ips: readonl
         where: "container",
         link,
         address,
-        ...(enableDad ? { duplicateDetection: true } : {}),
+        duplicateDetection: enableDad ? true : undefined,
       }),
     ),
   ];
@@ -166,7 +167,7 @@ function planRoutes({ key }: Facts, ips: readonly ResultAddress[], routes: reado
       where: "container",
       link: key.ifname,
       destination: dst,
-      ...(gateway === undefined ? {} : { gateway }),
+      gateway,
       ...rest,
     };
   });
@@ -202,7 +203,7 @@ function planGateway({ bridge: link, forceAddress }: BridgeConfig, ips: readonly
 function addressesOf({ isGateway }: BridgeConfig, { ipam }: Facts): ResultAddress[] {
   return (ipam?.ips ?? []).map(({ address, gateway }) => {
     const via = gateway ?? (isGateway ? firstHost(address) : undefined);
-    return { address, ...(via === undefined ? {} : { gateway: via }), interface: 2 };
+    return { address, gateway: via, interface: 2 };
   });
 }
 
@@ -227,11 +228,6 @@ function routesOf({ isDefaultGateway }: BridgeConfig, { ipam }: Facts, ips: read
 }
 
 /** The configuration's DNS settings where it has any, else those of the IPAM plugin. */
-function dnsOf({ dns }: BridgeConfig, { ipam }: Facts): { dns?: Dns } {
-  const chosen = dns !== undefined && Object.values(dns).some((value) => value !== undefined) ? dns : ipam?.dns;
-  return chosen === undefined ? {} : { dns: chosen };
-}
-
-function upAnd(value: boolean, name: "promisc") {
-  return value ? { up: true, [name]: true } : { up: true };
+function dnsOf({ dns }: BridgeConfig, { ipam }: Facts): Dns | undefined {
+  return dns !== undefined && Object.values(dns).some((value) => value !== undefined) ? dns : ipam?.dns;
 }

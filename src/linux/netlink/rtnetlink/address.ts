@@ -7,8 +7,8 @@ import { type NetlinkRequest, NLM_F_CREATE, NLM_F_EXCL, request } from "../messa
 import type { NetlinkSocket } from "../socket.ts";
 import { ipAddress, string, struct, u8, u32 } from "../wire.ts";
 
-const RTM_NEWADDR = 20;
-const RTM_DELADDR = 21;
+export const RTM_NEWADDR = 20;
+export const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
 
 /** @see linux/if_addr.h */
@@ -92,8 +92,8 @@ function toMessage({ index, ip, prefixLength, broadcast, flags }: LinkAddress): 
     index,
     local: ip,
     address: ip,
-    ...(broadcast === undefined ? {} : { broadcast }),
-    ...(flags ? { flags } : {}),
+    broadcast,
+    flags: flags || undefined,
   };
 }
 

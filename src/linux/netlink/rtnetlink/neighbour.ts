@@ -7,8 +7,8 @@ import { type NetlinkRequest, NLM_F_CREATE, NLM_F_REPLACE, request } from "../me
 import type { NetlinkSocket } from "../socket.ts";
 import { be16, i32, ipAddress, macAddress, struct, u8, u16, u32 } from "../wire.ts";
 
-const RTM_NEWNEIGH = 28;
-const RTM_DELNEIGH = 29;
+export const RTM_NEWNEIGH = 28;
+export const RTM_DELNEIGH = 29;
 const RTM_GETNEIGH = 30;
 
 /** @see linux/neighbour.h */

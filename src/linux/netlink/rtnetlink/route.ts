@@ -3,12 +3,13 @@
 import { familyOf } from "../../../core/ip.ts";
 import { AF_INET, AF_INET6 } from "../../libc.ts";
 import { attributes, message, type WithUnknown } from "../attributes.ts";
+import { NetlinkError } from "../error.ts";
 import { type NetlinkRequest, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, request } from "../message.ts";
-import type { NetlinkSocket } from "../socket.ts";
+import type { NetlinkSocket, Reply } from "../socket.ts";
 import { ipAddress, struct, u8, u32 } from "../wire.ts";
 
-const RTM_NEWROUTE = 24;
-const RTM_DELROUTE = 25;
+export const RTM_NEWROUTE = 24;
+export const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
 
 /** @see linux/rtnetlink.h */
@@ -111,6 +112,14 @@ export function addRoute(route: RouteSpec): NetlinkRequest {
   return request(`add ${name(route)}`, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, routeMessage, toMessage(route));
 }
 
+/**
+ * Adds a route before others to that destination; IPv6 joins them to one route of several ways. The kernel answers
+ * EEXIST only when the table has the very same.
+ */
+export function prependRoute(route: RouteSpec): NetlinkRequest {
+  return request(`add ${name(route)}`, RTM_NEWROUTE, NLM_F_CREATE, routeMessage, toMessage(route));
+}
+
 /** Adds a route, or puts it in the place of one to that destination with that priority. */
 export function replaceRoute(route: RouteSpec): NetlinkRequest {
   return request(`replace ${name(route)}`, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, routeMessage, toMessage(route));
@@ -130,10 +139,6 @@ function toMessage(route: RouteSpec): Route {
   const [address, length] = route.destination.split("/") as [string, string];
   const table = route.table ?? RT_TABLE_MAIN;
   const scopeless = family === 6 || route.gateway !== undefined;
-  const metrics = {
-    ...(route.mtu === undefined ? {} : { mtu: route.mtu }),
-    ...(route.advmss === undefined ? {} : { advmss: route.advmss }),
-  };
   return {
     family: family === 4 ? AF_INET : AF_INET6,
     destinationLength: Number(length),
@@ -144,17 +149,18 @@ function toMessage(route: RouteSpec): Route {
     scope: route.scope ?? (scopeless ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK),
     type: RTN_UNICAST,
     flags: route.onlink ? RTNH_F_ONLINK : 0,
-    ...(Number(length) === 0 ? {} : { destination: address }),
-    ...(route.gateway === undefined ? {} : { gateway: route.gateway }),
-    ...(route.outputIndex === undefined ? {} : { outputIndex: route.outputIndex }),
-    ...(route.priority === undefined ? {} : { priority: route.priority }),
-    ...(route.preferredSource === undefined ? {} : { preferredSource: route.preferredSource }),
-    ...(Object.keys(metrics).length === 0 ? {} : { metrics }),
-    ...(table < 256 ? {} : { table }),
+    destination: Number(length) === 0 ? undefined : address,
+    gateway: route.gateway,
+    outputIndex: route.outputIndex,
+    priority: route.priority,
+    preferredSource: route.preferredSource,
+    metrics:
+      route.mtu === undefined && route.advmss === undefined ? undefined : { mtu: route.mtu, advmss: route.advmss },
+    table: table < 256 ? undefined : table,
   };
 }
 
-/** The routes of one table, of both families. Throws NetlinkError. */
+/** The routes of one table, of both families; none where there is no such table. Throws NetlinkError. */
 export function listRoutes(socket: NetlinkSocket, table = RT_TABLE_MAIN): Route[] {
   return [AF_INET, AF_INET6].flatMap((family) => {
     const which: Route = {
@@ -165,11 +171,20 @@ export function listRoutes(socket: NetlinkSocket, table = RT_TABLE_MAIN): Route[
       protocol: 0,
       table,
     };
-    return socket
-      .dump(request("list routes", RTM_GETROUTE, 0, routeMessage, which))
+    return dumpRoutes(socket, which)
       .map(({ payload }) => routeMessage.read(payload))
       .filter((route) => (route.table ?? route.table8) === table);
   });
+}
+
+function dumpRoutes(socket: NetlinkSocket, which: Route): Reply[] {
+  try {
+    return socket.dump(request("list routes", RTM_GETROUTE, 0, routeMessage, which));
+  } catch (error) {
+    // A table comes with its first route: the kernel refuses to list one that does not exist.
+    if (error instanceof NetlinkError && error.code === "ENOENT") return [];
+    throw error;
+  }
 }
 
 /** The destination of a route in CIDR notation. */

@@ -6,8 +6,8 @@ import { type NetlinkRequest, NLM_F_CREATE, NLM_F_EXCL, request } from "../messa
 import type { NetlinkSocket } from "../socket.ts";
 import { ipAddress, string, struct, u8, u32 } from "../wire.ts";
 
-const RTM_NEWRULE = 32;
-const RTM_DELRULE = 33;
+export const RTM_NEWRULE = 32;
+export const RTM_DELRULE = 33;
 const RTM_GETRULE = 34;
 
 /** @see linux/fib_rules.h */
@@ -101,13 +101,13 @@ function toMessage(rule: RuleSpec): Rule {
     action: FR_ACT_TO_TBL,
     flags: 0,
     priority: rule.priority,
-    ...(source === undefined ? {} : { source }),
-    ...(destination === undefined ? {} : { destination }),
-    ...(rule.inputName === undefined ? {} : { inputName: rule.inputName }),
-    ...(rule.outputName === undefined ? {} : { outputName: rule.outputName }),
-    ...(rule.mark === undefined ? {} : { mark: rule.mark }),
-    ...(rule.markMask === undefined ? {} : { markMask: rule.markMask }),
-    ...(rule.table < 256 ? {} : { table: rule.table }),
+    source,
+    destination,
+    inputName: rule.inputName,
+    outputName: rule.outputName,
+    mark: rule.mark,
+    markMask: rule.markMask,
+    table: rule.table < 256 ? undefined : rule.table,
   };
 }
 

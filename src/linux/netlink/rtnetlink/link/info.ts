@@ -7,7 +7,7 @@
  */
 
 import { attributes, type WithUnknown } from "../../attributes.ts";
-import { bytes, encode, string, type Wire } from "../../wire.ts";
+import { bytes, encode, string, type Wire, wire } from "../../wire.ts";
 import { type BridgeData, bridgeData } from "./bridge.ts";
 import { type BridgePortData, bridgePortData } from "./bridge-port.ts";
 import { type VethData, vethData } from "./veth.ts";
@@ -43,26 +43,26 @@ const rawLinkInfo = attributes<RawLinkInfo>({
 /** The format of link information whose veth peers have this link format. */
 export function linkInfo<Link>(link: Wire<Link>): Wire<LinkInfo<Link>> {
   const veth = vethData(link);
-  return {
-    write(out, { veth: vethValue, bridge, bridgePort, ...raw }) {
+  return wire<LinkInfo<Link>>(
+    (out, { veth: vethValue, bridge, bridgePort, ...raw }) => {
       if (vethValue !== undefined) raw.data = encode(veth, vethValue);
       if (bridge !== undefined) raw.data = encode(bridgeData, bridge);
       if (bridgePort !== undefined) raw.portData = encode(bridgePortData, bridgePort);
       rawLinkInfo.write(out, raw);
     },
-    read(input) {
-      const { data, portData, ...info }: LinkInfo<Link> = rawLinkInfo.read(input);
+    (input, at, end) => {
+      const { data, portData, ...known } = rawLinkInfo.readAt(input, at, end);
+      const info: LinkInfo<Link> = known;
       if (data !== undefined) {
         if (info.kind === "veth") info.veth = veth.read(data);
         else if (info.kind === "bridge") info.bridge = bridgeData.read(data);
-        else return { ...info, data, ...readPort(info.portKind, portData) };
+        else info.data = data;
       }
-      return { ...info, ...readPort(info.portKind, portData) };
+      if (portData !== undefined) {
+        if (info.portKind === "bridge") info.bridgePort = bridgePortData.read(portData);
+        else info.portData = portData;
+      }
+      return info;
     },
-  };
-}
-
-function readPort(kind: string | undefined, data: Uint8Array | undefined) {
-  if (data === undefined) return {};
-  return kind === "bridge" ? { bridgePort: bridgePortData.read(data) } : { portData: data };
+  );
 }

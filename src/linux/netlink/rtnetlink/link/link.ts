@@ -4,11 +4,11 @@ import { attributes, message, type WithUnknown } from "../../attributes.ts";
 import { NetlinkError } from "../../error.ts";
 import { type NetlinkRequest, NLM_F_CREATE, NLM_F_EXCL, request } from "../../message.ts";
 import type { NetlinkSocket } from "../../socket.ts";
-import { i32, macAddress, string, struct, u8, u16, u32, type Wire } from "../../wire.ts";
+import { i32, macAddress, type PlacedWire, string, struct, u8, u16, u32, wire } from "../../wire.ts";
 import { type LinkInfo, linkInfo } from "./info.ts";
 
-const RTM_NEWLINK = 16;
-const RTM_DELLINK = 17;
+export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 
 /** Flags of an interface. @see linux/if.h */
@@ -54,6 +54,8 @@ interface LinkAttributes extends WithUnknown {
   receiveQueues?: number;
   /** The id, in this namespace, of the one that `link` is in. */
   linkNetnsId?: number;
+  /** RTEXT_FILTER_: what a request for links wants told besides, or left out. */
+  extendedMask?: number;
 }
 
 /** A link as the kernel tells it; in a request all but what it sets may be missing. */
@@ -73,10 +75,10 @@ const header = struct<LinkHeader>(16, {
 const EMPTY_HEADER: LinkHeader = { family: 0, hardware: 0, index: 0, flags: 0, change: 0 };
 
 /** The peer of a veth pair is a link message within a link message. */
-const self: Wire<Link> = {
-  write: (out, value) => linkMessage.write(out, value),
-  read: (input) => linkMessage.read(input),
-};
+const self = wire<Link>(
+  (out, value) => linkMessage.write(out, value),
+  (input, at, end) => linkMessage.readAt(input, at, end),
+);
 
 const linkAttributes = attributes<LinkAttributes>({
   address: [1, macAddress],
@@ -94,6 +96,7 @@ const linkAttributes = attributes<LinkAttributes>({
   alias: [20, string],
   group: [27, u32],
   netnsFd: [28, u32],
+  extendedMask: [29, u32],
   promiscuity: [30, u32],
   transmitQueues: [31, u32],
   receiveQueues: [32, u32],
@@ -102,10 +105,13 @@ const linkAttributes = attributes<LinkAttributes>({
 
 const fullMessage = message(header, linkAttributes);
 
-export const linkMessage: Wire<Link> = {
-  write: (out, link) => fullMessage.write(out, { ...EMPTY_HEADER, ...link }),
-  read: (input) => fullMessage.read(input),
-};
+export const linkMessage: PlacedWire<Link> = wire<Link>(
+  (out, link) => fullMessage.write(out, { ...EMPTY_HEADER, ...link }),
+  (input, at, end) => fullMessage.readAt(input, at, end),
+);
+
+/** Leave out the counters, a fifth of the answer. @see linux/rtnetlink.h */
+const RTEXT_FILTER_SKIP_STATS = 8;
 
 /** Makes a link. The kernel answers EEXIST for a name in use. */
 export function createLink(link: Link & { name: string }): NetlinkRequest {
@@ -151,7 +157,9 @@ export function findLinkByIndex(socket: NetlinkSocket, index: number): KernelLin
 
 function getLink(socket: NetlinkSocket, which: Link, operation: string): KernelLink | undefined {
   try {
-    const { payload } = socket.get(request(operation, RTM_GETLINK, 0, linkMessage, which));
+    const { payload } = socket.get(
+      request(operation, RTM_GETLINK, 0, linkMessage, { ...which, extendedMask: RTEXT_FILTER_SKIP_STATS }),
+    );
     return decodeLink(payload);
   } catch (error) {
     if (error instanceof NetlinkError && error.code === "ENODEV") return undefined;
@@ -161,7 +169,9 @@ function getLink(socket: NetlinkSocket, which: Link, operation: string): KernelL
 
 /** All links of the namespace. Throws NetlinkError. */
 export function listLinks(socket: NetlinkSocket): KernelLink[] {
-  return socket.dump(request("list links", RTM_GETLINK, 0, linkMessage, {})).map(({ payload }) => decodeLink(payload));
+  return socket
+    .dump(request("list links", RTM_GETLINK, 0, linkMessage, { extendedMask: RTEXT_FILTER_SKIP_STATS }))
+    .map(({ payload }) => decodeLink(payload));
 }
 
 /** The link in the payload of an RTM_NEWLINK or RTM_DELLINK message. Throws DecodeError. */

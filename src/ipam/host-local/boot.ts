@@ -1,0 +1,73 @@
+/**
+ * Leases end with the boot, for the containers that held them do; the reference plugin keeps them for ever.
+ *
+ * The file `boot_id` beside the leases says in which boot they were last looked through.
+ */
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileError, readTextIfExists } from "../../linux/file.ts";
+import { leaseNames, removeLease, statLease, writeWhole } from "./lease-files.ts";
+
+/** What the machine says of its boot and of the time; other than the real one only in tests. */
+export interface Machine {
+  /** A random UUID that the kernel takes at each boot. @see random(4) /proc/sys/kernel/random/boot_id */
+  bootId(): string;
+  /** Seconds since the boot began, suspension included: CLOCK_BOOTTIME. @see proc_uptime(5) */
+  uptime(): number;
+  /** Milliseconds of the epoch. */
+  now(): number;
+}
+
+export const thisMachine: Machine = {
+  bootId: () => readProc("/proc/sys/kernel/random/boot_id"),
+  uptime: () => Number.parseFloat(readProc("/proc/uptime")),
+  now: () => Date.now(),
+};
+
+function readProc(path: string): string {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch (error) {
+    throw fileError("read", path, error);
+  }
+}
+
+const NAME = "boot_id";
+
+/** A file of this very moment may seem to be younger than the clock, which is read in whole milliseconds. */
+const FUTURE_MS = 2000;
+
+/**
+ * Releases the leases of former boots at the first use in a boot, under the lock, and returns this boot's ID.
+ *
+ * The reference plugin may have served ADDs in this boot before we are first used, so a lease stays when it was
+ * written since the boot began. A lease from the future was written before the clock was set back, which in practice
+ * is before a reboot of a machine with a wrong clock. Without `boot_id` we have never been here: a host that changes
+ * over while its containers run, so nothing is released. `boot_id` is written last: killed before, all is done again.
+ * Throws FileError.
+ */
+export function releaseFormerBoot(directory: string, machine: Machine, warn: (sentence: string) => void): string {
+  const current = machine.bootId();
+  const recorded = readTextIfExists(join(directory, NAME))?.trim();
+  if (recorded === current) return current;
+  if (recorded !== undefined) {
+    const released = releaseStale(directory, machine);
+    if (released > 0) warn(`Released ${released} lease${released === 1 ? "" : "s"} of a former boot in "${directory}"`);
+  }
+  writeWhole(directory, NAME, `${current}\n`);
+  return current;
+}
+
+function releaseStale(directory: string, machine: Machine): number {
+  const now = machine.now();
+  const bootBegan = now - machine.uptime() * 1000;
+  let released = 0;
+  for (const address of leaseNames(directory)) {
+    const stats = statLease(directory, address);
+    if (stats === undefined || stats.isDirectory()) continue;
+    if (stats.mtimeMs >= bootBegan && stats.mtimeMs <= now + FUTURE_MS) continue;
+    if (removeLease(directory, address)) released++;
+  }
+  return released;
+}

@@ -1,0 +1,166 @@
+/** The configuration of host-local. @see https://www.cni.dev/plugins/current/ipam/host-local/ */
+
+import { join } from "node:path";
+import { type Cidr, parseCidr } from "../../core/cidr.ts";
+import { ConfigError, EnvironmentError } from "../../core/errors.ts";
+import { formatIp, type Ip, parseIp } from "../../core/ip.ts";
+import type { NetworkConfig } from "../../core/plugin.ts";
+import type { ResultRoute } from "../../core/result.ts";
+import { routes } from "../../core/route.ts";
+import { cidr, ip, list, object, optional, type Schema, text, withDefault } from "../../core/schema.ts";
+import { checkOnePerFamily } from "../one-per-family.ts";
+import { checkSetsApart, makeRange, makeRangeSet, type RangeFields, type RangeSet } from "./range.ts";
+
+const DEFAULT_DATA_DIR = "/var/lib/cni/networks";
+
+/** An address that the attachment asks for. */
+export interface RequestedAddress {
+  readonly ip: Ip;
+  /** Where it was asked for, for messages. */
+  readonly source: string;
+}
+
+export interface HostLocalConfiguration {
+  readonly network: string;
+  /** The folder that holds the network's leases. */
+  readonly directory: string;
+  /** An attachment gets one address of each. The index of a set names its `last_reserved_ip` file. */
+  readonly sets: readonly RangeSet[];
+  readonly routes: readonly ResultRoute[];
+  readonly resolvConf: string | undefined;
+  readonly requested: readonly RequestedAddress[];
+}
+
+/** An absent address may be written as empty text, as Go's net.IP reads it. */
+const ipOrEmpty: Schema<Ip | undefined> = (value, field) => (value === "" ? undefined : ip(value, field));
+
+const rangeFields = {
+  rangeStart: optional(ipOrEmpty),
+  rangeEnd: optional(ipOrEmpty),
+  gateway: optional(ipOrEmpty),
+};
+
+const range = object<RangeFields>({ subnet: cidr, ...rangeFields });
+const ranges = list((value, field) => makeRange(range(value, field), field));
+const rangeSets = list((value, field) => makeRangeSet(ranges(value, field), field));
+
+/** An address, with or without a prefix length, which is the subnet's in any case. */
+const requestedIp: Schema<RequestedAddress> = (value, field) => {
+  const parsed = parseRequested(text(value, field));
+  if (parsed === undefined) throw new ConfigError(field, "must be an IP address", { value });
+  return { ip: parsed, source: `"${field}"` };
+};
+
+function parseRequested(value: string): Ip | undefined {
+  return value.includes("/") ? parseCidr(value)?.ip : parseIp(value);
+}
+
+interface Fields {
+  ipam: {
+    subnet: Cidr | undefined;
+    rangeStart: Ip | undefined;
+    rangeEnd: Ip | undefined;
+    gateway: Ip | undefined;
+    ranges: RangeSet[];
+    routes: ResultRoute[];
+    dataDir: string;
+    resolvConf: string | undefined;
+  };
+  runtimeConfig: { ipRanges: RangeSet[]; ips: RequestedAddress[] } | undefined;
+  args: { cni: { ips: RequestedAddress[] } | undefined } | undefined;
+}
+
+const fields: Schema<Fields> = object<Fields>({
+  ipam: object<Fields["ipam"]>({
+    subnet: optional(cidr),
+    ...rangeFields,
+    ranges: withDefault(rangeSets, []),
+    routes: withDefault(routes, []),
+    dataDir: withDefault(text, ""),
+    resolvConf: optional(text),
+  }),
+  runtimeConfig: optional(
+    object<{ ipRanges: RangeSet[]; ips: RequestedAddress[] }>({
+      ipRanges: withDefault(rangeSets, []),
+      ips: withDefault(list(requestedIp), []),
+    }),
+  ),
+  args: optional(
+    object<{ cni: { ips: RequestedAddress[] } | undefined }>({
+      cni: optional(object<{ ips: RequestedAddress[] }>({ ips: withDefault(list(requestedIp), []) })),
+    }),
+  ),
+});
+
+/**
+ * Reads the whole configuration and the `IP` of CNI_ARGS, as ADD and CHECK need it.
+ *
+ * Range sets stand in the reference's order, for their indexes name files: those of the runtime, the old style's
+ * single range, then `ranges`. Throws ConfigError, or EnvironmentError for CNI_ARGS.
+ */
+export function parseConfiguration(config: NetworkConfig, args: ReadonlyMap<string, string>): HostLocalConfiguration {
+  const { ipam, runtimeConfig, args: configArgs } = fields(config, "");
+  const sets = [...(runtimeConfig?.ipRanges ?? []), ...oldStyleSet(ipam), ...ipam.ranges];
+  if (sets.length === 0) {
+    throw new ConfigError((ipam.rangeStart ?? ipam.rangeEnd) ? "ipam.subnet" : "ipam.ranges", "is missing", {
+      details: 'Give "ipam.ranges": [[{"subnet": "10.1.0.0/16"}]], or "ipam.subnet" for a single one.',
+    });
+  }
+  checkOnePerFamily(config.cniVersion, sets);
+  checkSetsApart(sets);
+  const fromEnvironment = requestedByArgs(args);
+  return {
+    network: config.name,
+    directory: leaseDirectory(config.name, ipam.dataDir),
+    sets,
+    routes: ipam.routes,
+    resolvConf: ipam.resolvConf === "" ? undefined : ipam.resolvConf,
+    requested: unique([...fromEnvironment, ...(configArgs?.cni?.ips ?? []), ...(runtimeConfig?.ips ?? [])]),
+  };
+}
+
+function oldStyleSet(ipam: Fields["ipam"]): RangeSet[] {
+  if (ipam.subnet === undefined) return [];
+  return [makeRangeSet([makeRange({ ...ipam, subnet: ipam.subnet }, "ipam")], "ipam.subnet")];
+}
+
+function requestedByArgs(args: ReadonlyMap<string, string>): RequestedAddress[] {
+  const value = args.get("IP");
+  if (value === undefined || value === "") return [];
+  const parsed = parseRequested(value);
+  if (parsed === undefined) {
+    throw new EnvironmentError(`Invalid CNI_ARGS: "IP" must be an IP address: ${JSON.stringify(value)}`);
+  }
+  return [{ ip: parsed, source: '"IP" of CNI_ARGS' }];
+}
+
+/** The same address may be asked for by several ways; it is one wish. */
+function unique(requested: readonly RequestedAddress[]): RequestedAddress[] {
+  const seen = new Set<string>();
+  const wishes: RequestedAddress[] = [];
+  for (const wish of requested) {
+    const address = formatIp(wish.ip);
+    if (!seen.has(address)) wishes.push(wish);
+    seen.add(address);
+  }
+  return wishes;
+}
+
+const location: Schema<{ ipam: { dataDir: string } }> = object({
+  ipam: object({ dataDir: withDefault(text, "") }),
+});
+
+/**
+ * The folder of the network's leases: all that DEL and GC need, so they work although the ranges have changed since,
+ * or have become invalid. Throws ConfigError.
+ */
+export function parseLeaseDirectory(config: NetworkConfig): string {
+  return leaseDirectory(config.name, location(config, "").ipam.dataDir);
+}
+
+function leaseDirectory(network: string, dataDir: string): string {
+  if (network === "" || network === "." || network === ".." || network.includes("/")) {
+    throw new ConfigError("name", "must be usable as the name of a folder", { value: network });
+  }
+  return join(dataDir === "" ? DEFAULT_DATA_DIR : dataDir, network);
+}
