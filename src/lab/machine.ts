@@ -8,13 +8,14 @@ import { Kernel } from "../resources/kernel.ts";
 import { kernelKinds } from "../resources/kinds.ts";
 import { leaseKind } from "../resources/lease.ts";
 import { netnsName } from "./names.ts";
+import { nftShim } from "./nft-shim.ts";
 import type { Stage } from "./stages.ts";
 
 function noIpam(type: string): Plugin {
   throw new TendrilError(`A lab's own resources take no addresses from IPAM plugin "${type}"`);
 }
 
-const kinds: Kinds = { ...kernelKinds, lease: leaseKind(noIpam, () => {}) };
+const kinds = { ...kernelKinds, "nft-table": nftShim, lease: leaseKind(noIpam, () => {}) } as unknown as Kinds;
 
 /** Makes a stage. Throws what the kernel refused; what was made until then stays, for `down`. */
 export function applyStage(lab: string, folder: string, stage: Stage): void {

@@ -10,7 +10,7 @@ import { type Family, familyOf } from "../core/ip.ts";
 import { attachmentMac, sharedMac } from "../core/names.ts";
 import type { Resource, RouteResource, SysctlResource } from "../core/plan.ts";
 import { bare, type Lab, type LabNode, ofFamily } from "./lab.ts";
-import { masquerade } from "./masquerade.ts";
+import { planMasquerade } from "./masquerade.ts";
 import { netnsName, OUTSIDE, ROUTER, SWITCH, UPLINK } from "./names.ts";
 
 /** A list of resources together with the two members of the lab that it is about. */
@@ -82,7 +82,7 @@ function planNode(lab: Lab, node: LabNode): Stage[] {
     ...lab.families.map((family) => route(UPLINK, family === 4 ? "0.0.0.0/0" : "::/0", router)),
     // A node in the same subnet is the next hop to its own pods; to all others it is the router.
     ...others.flatMap((other) => routesToPods(UPLINK, other, other.subnet === node.subnet ? other.addresses : router)),
-    ...masquerade(lab, node),
+    planMasquerade(lab, node),
   ];
   return [{ title: `node ${node.name}`, host: node.subnet, container: node.name, resources }];
 }

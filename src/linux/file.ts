@@ -1,20 +1,22 @@
 /** Files as state needs them: whole or not at all, and locked while several processes change them. */
 
-import {
-  closeSync,
-  constants,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { dirname } from "node:path";
 import { FileError } from "../core/errors.ts";
 import { flock, LOCK_EX, LOCK_NB, LOCK_SH } from "./libc.ts";
+import {
+  closeFile,
+  listFolder,
+  makeFolder,
+  O_CREAT,
+  O_RDWR,
+  O_TRUNC,
+  O_WRONLY,
+  openFile,
+  readText,
+  renameFile,
+  syncFile,
+  unlinkFile,
+  writeAll,
+} from "./libc-file.ts";
 
 /** The errno's name of an error that a file function threw, such as `ENOENT`; undefined for other errors. */
 export function fileErrorCode(error: unknown): string | undefined {
@@ -29,11 +31,26 @@ export function fileError(action: string, path: string, cause: unknown): FileErr
 /** The text of a file, or undefined when it, or a folder on its path, is not there. Throws FileError. */
 export function readTextIfExists(path: string): string | undefined {
   try {
-    return readFileSync(path, "utf8");
+    return readText(path);
   } catch (error) {
-    const code = fileErrorCode(error);
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    if (isMissing(error)) return undefined;
     throw fileError("read", path, error);
+  }
+}
+
+/** Whether a file function failed because the file, or a folder on its path, is not there. */
+export function isMissing(error: unknown): boolean {
+  const code = fileErrorCode(error);
+  return code === "ENOENT" || code === "ENOTDIR";
+}
+
+/** The names in a folder, sorted; none when it is not there. Throws FileError. */
+export function namesIn(folder: string): string[] {
+  try {
+    return listFolder(folder).sort();
+  } catch (error) {
+    if (fileErrorCode(error) === "ENOENT") return [];
+    throw fileError("list", folder, error);
   }
 }
 
@@ -51,52 +68,65 @@ export interface WriteOptions {
 export function writeFileAtomic(path: string, content: string, options: WriteOptions = {}): void {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
-    const fd = openCreating(temporary, options.mode ?? 0o600);
+    const fd = openCreating(temporary, O_WRONLY | O_CREAT | O_TRUNC, options.mode ?? 0o600);
     try {
-      // Not writeSync, which may write a part only and says so by its result.
-      writeFileSync(fd, content);
-      if (options.sync) fsyncSync(fd);
+      writeAll(fd, new TextEncoder().encode(content));
+      if (options.sync) syncFile(fd);
     } finally {
-      closeSync(fd);
+      closeFile(fd);
     }
-    renameSync(temporary, path);
-    if (options.sync) syncFolder(dirname(path));
+    renameFile(temporary, path);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    removeLeftover(temporary);
     throw fileError("write", path, error);
   }
 }
 
-/** Waits until the disk knows the names in a folder; without it a power cut may bring the old file back. @see fsync(2) */
-function syncFolder(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+/** After a failure that is about to be told; a second one adds nothing to it. */
+function removeLeftover(path: string): void {
   try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
+    unlinkFile(path);
+  } catch {}
+}
+
+/** Opens a file, and makes its folder only when that turns out to be missing. */
+function openCreating(path: string, flags: number, mode: number): number {
+  try {
+    return openFile(path, flags, mode);
+  } catch (error) {
+    if (fileErrorCode(error) !== "ENOENT") throw error;
+    ensureFolder(folderOf(path));
+    return openFile(path, flags, mode);
   }
 }
 
-/** Opens a file for writing from its start; makes the folder only when it turns out to be missing. */
-function openCreating(path: string, mode: number): number {
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC;
+/** The folder that a path's last name is in. */
+export function folderOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  if (slash < 0) return ".";
+  return slash === 0 ? "/" : path.slice(0, slash);
+}
+
+/** Makes a folder and those above it where they are missing. Throws SystemCallError. */
+export function ensureFolder(path: string): void {
   try {
-    return openSync(path, flags, mode);
+    makeFolder(path, 0o755);
   } catch (error) {
-    if (fileErrorCode(error) !== "ENOENT") throw error;
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-    return openSync(path, flags, mode);
+    const code = fileErrorCode(error);
+    if (code === "EEXIST") return;
+    if (code !== "ENOENT" || folderOf(path) === path) throw error;
+    ensureFolder(folderOf(path));
+    ensureFolder(path);
   }
 }
 
 /** Removes a file; false when it was not there. Throws FileError. */
 export function removeFileIfExists(path: string): boolean {
   try {
-    unlinkSync(path);
+    unlinkFile(path);
     return true;
   } catch (error) {
-    const code = fileErrorCode(error);
-    if (code === "ENOENT" || code === "ENOTDIR") return false;
+    if (isMissing(error)) return false;
     throw fileError("remove", path, error);
   }
 }
@@ -109,7 +139,7 @@ export function withLock<T>(path: string, mode: "shared" | "exclusive", work: ()
     return work();
   } finally {
     // Closing the descriptor gives the lock back, as does the end of the process.
-    closeSync(fd);
+    closeFile(fd);
   }
 }
 
@@ -119,21 +149,14 @@ export function tryWithLock<T>(path: string, work: () => T): T | undefined {
   try {
     return flock(fd, LOCK_EX | LOCK_NB) ? work() : undefined;
   } finally {
-    closeSync(fd);
+    closeFile(fd);
   }
 }
 
 /** Opens a file to lock, made where missing; closing it gives the lock back. Throws FileError. */
 export function openLockFile(path: string): number {
-  const flags = constants.O_RDWR | constants.O_CREAT;
   try {
-    try {
-      return openSync(path, flags, 0o600);
-    } catch (error) {
-      if (fileErrorCode(error) !== "ENOENT") throw error;
-      mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-      return openSync(path, flags, 0o600);
-    }
+    return openCreating(path, O_RDWR | O_CREAT, 0o600);
   } catch (error) {
     throw fileError("open lock", path, error);
   }

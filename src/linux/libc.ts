@@ -5,62 +5,53 @@
  * a symbol and most runs need few of them.
  */
 
-import { dlopen, read } from "bun:ffi";
+import { dlopen, type FFIFunction, type Library, read } from "bun:ffi";
 import { KernelError } from "../core/errors.ts";
 import { errnoName } from "./errno.ts";
 
 const LIBRARY = "libc.so.6";
 
-function once<T>(bind: () => T): () => T {
-  let bound: T | undefined;
+/** Functions of the C library, bound when they are first asked for. */
+export function bind<const T extends Record<string, FFIFunction>>(functions: T): () => Library<T>["symbols"] {
+  let bound: Library<T>["symbols"] | undefined;
   return () => {
-    bound ??= bind();
+    bound ??= dlopen(LIBRARY, functions).symbols;
     return bound;
   };
 }
 
-const errnoLocation = once(() => dlopen(LIBRARY, { __errno_location: { args: [], returns: "ptr" } }).symbols);
+const errnoLocation = bind({ __errno_location: { args: [], returns: "ptr" } });
 
-const exiting = once(() => dlopen(LIBRARY, { _exit: { args: ["i32"], returns: "void" } }).symbols);
+const exiting = bind({ _exit: { args: ["i32"], returns: "void" } });
 
-const locking = once(() => dlopen(LIBRARY, { flock: { args: ["i32", "i32"], returns: "i32" } }).symbols);
+const locking = bind({ flock: { args: ["i32", "i32"], returns: "i32" } });
 
-const namespaces = once(
-  () =>
-    dlopen(LIBRARY, {
-      setns: { args: ["i32", "i32"], returns: "i32" },
-      unshare: { args: ["i32"], returns: "i32" },
-    }).symbols,
-);
+const namespaces = bind({
+  setns: { args: ["i32", "i32"], returns: "i32" },
+  unshare: { args: ["i32"], returns: "i32" },
+  ioctl: { args: ["i32", "usize"], returns: "i32" },
+});
 
-const mounts = once(
-  () =>
-    dlopen(LIBRARY, {
-      mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
-      umount2: { args: ["ptr", "i32"], returns: "i32" },
-    }).symbols,
-);
+const mounts = bind({
+  mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
+  umount2: { args: ["ptr", "i32"], returns: "i32" },
+});
 
-const sockets = once(
-  () =>
-    dlopen(LIBRARY, {
-      socket: { args: ["i32", "i32", "i32"], returns: "i32" },
-      setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
-      sendto: { args: ["i32", "ptr", "u64", "i32", "ptr", "u32"], returns: "i64" },
-      recvfrom: { args: ["i32", "ptr", "u64", "i32", "ptr", "ptr"], returns: "i64" },
-      close: { args: ["i32"], returns: "i32" },
-    }).symbols,
-);
+/** Lengths come back as i32: none here reaches 2 GiB, and 64 bits would come as a big integer. */
+const sockets = bind({
+  socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+  setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
+  sendto: { args: ["i32", "ptr", "usize", "i32", "ptr", "u32"], returns: "i32" },
+  recvfrom: { args: ["i32", "ptr", "usize", "i32", "ptr", "ptr"], returns: "i32" },
+  close: { args: ["i32"], returns: "i32" },
+});
 
-const streams = once(
-  () =>
-    dlopen(LIBRARY, {
-      bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
-      connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
-      listen: { args: ["i32", "i32"], returns: "i32" },
-      accept4: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
-    }).symbols,
-);
+const streams = bind({
+  bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  listen: { args: ["i32", "i32"], returns: "i32" },
+  accept4: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
+});
 
 /** A system call that failed; `code` is the errno's name. */
 export class SystemCallError extends KernelError {
@@ -76,18 +67,19 @@ export class SystemCallError extends KernelError {
  * errno is read by a second call into C. Between the two only compiled JavaScript runs, which makes no system call on
  * this thread, so it is still that of the first.
  */
-function check(result: number | bigint, call: string, subject?: string): number {
-  if (result >= 0) return Number(result);
+export function check(result: number, call: string, subject?: string): number {
+  if (result >= 0) return result;
   throw new SystemCallError(call, errno(), subject);
 }
 
-function errno(): number {
+/** The number of the error of the call just made. */
+export function errno(): number {
   const location = errnoLocation().__errno_location();
   return location === null ? 0 : read.i32(location);
 }
 
 /** The bytes of a path or name with C's final zero. */
-function cString(text: string): Uint8Array {
+export function cString(text: string): Uint8Array {
   return new TextEncoder().encode(`${text}\0`);
 }
 
@@ -122,6 +114,15 @@ export function setns(fd: number, type: number): void {
 /** Gives this thread namespaces of its own. @see unshare(2) */
 export function unshare(flags: number): void {
   check(namespaces().unshare(flags), "unshare");
+}
+
+/** @see linux/nsfs.h */
+const NS_GET_NSTYPE = 0xb703;
+
+/** The type of the namespace behind a descriptor, such as CLONE_NEWNET; undefined for another file. @see ioctl_ns(2) */
+export function namespaceType(fd: number): number | undefined {
+  const type = namespaces().ioctl(fd, NS_GET_NSTYPE);
+  return type < 0 ? undefined : type;
 }
 
 export const MS_BIND = 4096;
@@ -175,15 +176,16 @@ export function setSocketTimeout(
   option: typeof SO_RCVTIMEO | typeof SO_SNDTIMEO,
   milliseconds: number,
 ): void {
-  const value = new BigInt64Array([BigInt(Math.floor(milliseconds / 1000)), BigInt((milliseconds % 1000) * 1000)]);
+  // struct timeval: two 64-bit numbers, whose upper halves stay zero here. Big integers would cost a process 1 ms.
+  const value = new Uint32Array([Math.floor(milliseconds / 1000), 0, (milliseconds % 1000) * 1000, 0]);
   setSocketOption(fd, SOL_SOCKET, option, new Uint8Array(value.buffer));
 }
 
 /** Sends to a connected socket, or to `address` where given. Returns the number of bytes taken. @see sendto(2) */
 export function send(fd: number, bytes: Uint8Array, address?: Uint8Array): number {
   for (;;) {
-    const sent = sockets().sendto(fd, bytes, BigInt(bytes.length), 0, address ?? null, address?.length ?? 0);
-    if (sent >= 0) return Number(sent);
+    const sent = sockets().sendto(fd, bytes, bytes.length, 0, address ?? null, address?.length ?? 0);
+    if (sent >= 0) return sent;
     const error = errno();
     if (errnoName(error) !== "EINTR") throw new SystemCallError("sendto", error);
   }
@@ -200,8 +202,8 @@ export const MSG_DONTWAIT = 0x40;
 export function receive(fd: number, buffer: Uint8Array, flags = 0, address?: Uint8Array): number {
   const addressLength = address === undefined ? null : new Uint32Array([address.length]);
   for (;;) {
-    const length = sockets().recvfrom(fd, buffer, BigInt(buffer.length), flags, address ?? null, addressLength);
-    if (length >= 0) return Number(length);
+    const length = sockets().recvfrom(fd, buffer, buffer.length, flags, address ?? null, addressLength);
+    if (length >= 0) return length;
     const error = errno();
     if (errnoName(error) !== "EINTR") throw new SystemCallError("recvfrom", error);
   }

@@ -5,26 +5,15 @@
  * and /proc/sys/net files, belongs to the namespace, and children that it starts there live there.
  */
 
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  statfsSync,
-  writeFileSync,
-} from "node:fs";
 import { KernelError, UnknownContainerError } from "../core/errors.ts";
-import { fileErrorCode } from "./file.ts";
-import { bindMount, CLONE_NEWNET, exitNow, SystemCallError, setns, unmount, unshare } from "./libc.ts";
+import { ensureFolder, fileErrorCode, namesIn, removeFileIfExists } from "./file.ts";
+import { bindMount, CLONE_NEWNET, exitNow, namespaceType, SystemCallError, setns, unmount, unshare } from "./libc.ts";
+import { closeFile, O_CREAT, O_EXCL, O_RDONLY, openFile, statDescriptor } from "./libc-file.ts";
 
 /** Where ip-netns(8) keeps named namespaces. */
 export const NETNS_FOLDER = "/run/netns";
 
 const CURRENT = "/proc/thread-self/ns/net";
-const NSFS_MAGIC = 0x6e736673;
 
 /** An open network namespace. */
 export interface Netns {
@@ -46,18 +35,17 @@ export function openCurrentNetns(): Netns {
 export function openNetns(path: string): Netns {
   let fd: number;
   try {
-    if (statfsSync(path).type !== NSFS_MAGIC) {
-      throw new UnknownContainerError(`Cannot open network namespace "${path}": it is not a namespace`);
-    }
-    fd = openSync(path, constants.O_RDONLY);
+    fd = openFile(path, O_RDONLY);
   } catch (error) {
-    if (error instanceof UnknownContainerError) throw error;
     throw new UnknownContainerError(`Cannot open network namespace "${path}": ${fileErrorCode(error) ?? error}`, {
       cause: error,
     });
   }
-  const stat = fstatSync(fd);
-  return { path, fd, id: `${stat.dev}:${stat.ino}` };
+  if (namespaceType(fd) !== CLONE_NEWNET) {
+    closeFile(fd);
+    throw new UnknownContainerError(`Cannot open network namespace "${path}": it is not a network namespace`);
+  }
+  return { path, fd, id: statDescriptor(fd).id };
 }
 
 /** Opens the namespace at a path, or undefined where there is none. */
@@ -71,7 +59,7 @@ export function openNetnsIfExists(path: string): Netns | undefined {
 }
 
 export function closeNetns(netns: Netns): void {
-  closeSync(netns.fd);
+  closeFile(netns.fd);
 }
 
 /**
@@ -80,17 +68,27 @@ export function closeNetns(netns: Netns): void {
  * another type.
  */
 export function inNetns<T>(netns: Netns, work: () => T): T {
-  const home = openCurrentNetns();
+  const home = openHome();
   try {
-    enter(netns);
-    try {
-      return work();
-    } finally {
-      goHome(home);
-    }
+    return enterNetns(netns, home, work);
   } finally {
-    closeNetns(home);
+    closeFile(home);
   }
+}
+
+/** The same for who goes often: `home` is a descriptor of the namespace that the thread is in now. */
+export function enterNetns<T>(netns: Netns, home: number, work: () => T): T {
+  enter(netns);
+  try {
+    return work();
+  } finally {
+    goHome(home);
+  }
+}
+
+/** A descriptor of the namespace that this thread is in. */
+export function openHome(): number {
+  return openFile(CURRENT, O_RDONLY);
 }
 
 function enter(netns: Netns): void {
@@ -102,9 +100,9 @@ function enter(netns: Netns): void {
   }
 }
 
-function goHome(home: Netns): void {
+function goHome(home: number): void {
   try {
-    setns(home.fd, CLONE_NEWNET);
+    setns(home, CLONE_NEWNET);
   } catch {
     exitNow(70);
   }
@@ -113,15 +111,15 @@ function goHome(home: Netns): void {
 /** Makes a namespace with a name that ip-netns(8) knows, and opens it. Throws KernelError, `EEXIST` for a name in use. */
 export function createNamedNetns(name: string): Netns {
   const path = namedNetnsPath(name);
-  mkdirSync(NETNS_FOLDER, { recursive: true, mode: 0o755 });
+  ensureFolder(NETNS_FOLDER);
   try {
-    writeFileSync(path, "", { flag: "wx", mode: 0o444 });
+    closeFile(openFile(path, O_RDONLY | O_CREAT | O_EXCL, 0o444));
   } catch (error) {
     const code = fileErrorCode(error) ?? "EIO";
     throw new KernelError(`Cannot create network namespace "${name}": ${code}`, code, { cause: error });
   }
   try {
-    const home = openCurrentNetns();
+    const home = openHome();
     try {
       unshare(CLONE_NEWNET);
       try {
@@ -130,11 +128,11 @@ export function createNamedNetns(name: string): Netns {
         goHome(home);
       }
     } finally {
-      closeNetns(home);
+      closeFile(home);
     }
     return openNetns(path);
   } catch (error) {
-    rmSync(path, { force: true });
+    removeFileIfExists(path);
     throw error;
   }
 }
@@ -148,17 +146,12 @@ export function deleteNamedNetns(name: string): void {
     // EINVAL: not a mount (any more); ENOENT: no such name.
     if (!(error instanceof KernelError && (error.code === "EINVAL" || error.code === "ENOENT"))) throw error;
   }
-  rmSync(path, { force: true });
+  removeFileIfExists(path);
 }
 
 /** The names that ip-netns(8) would list. */
 export function listNamedNetns(): string[] {
-  try {
-    return readdirSync(NETNS_FOLDER);
-  } catch (error) {
-    if (fileErrorCode(error) === "ENOENT") return [];
-    throw error;
-  }
+  return namesIn(NETNS_FOLDER);
 }
 
 export function namedNetnsPath(name: string): string {

@@ -1,8 +1,8 @@
 /** Kernel parameters, by the files under /proc/sys. @see sysctl(8) */
 
-import { readFileSync, writeFileSync } from "node:fs";
 import { KernelError } from "../core/errors.ts";
 import { fileErrorCode } from "./file.ts";
+import { closeFile, O_RDONLY, O_WRONLY, openFile, readText, writeAll } from "./libc-file.ts";
 
 /**
  * The file of a parameter. Its name is written with slashes, such as `net/ipv4/conf/eth0.100/rp_filter`, because the
@@ -15,7 +15,7 @@ function sysctlPath(name: string): string {
 /** The value of a parameter, or undefined where this kernel, or this namespace, does not have it. */
 export function readSysctl(name: string): string | undefined {
   try {
-    return readFileSync(sysctlPath(name), "utf8").trimEnd();
+    return readText(sysctlPath(name)).trimEnd();
   } catch (error) {
     if (fileErrorCode(error) === "ENOENT") return undefined;
     throw sysctlError("read", name, error);
@@ -25,8 +25,13 @@ export function readSysctl(name: string): string | undefined {
 /** Sets a parameter. Throws KernelError, `ENOENT` where there is none of this name. */
 export function writeSysctl(name: string, value: string): void {
   try {
-    // Without O_CREAT and O_TRUNC, so that a missing parameter is ENOENT and not an attempt to make a file.
-    writeFileSync(sysctlPath(name), value, { flag: "r+" });
+    // Without O_CREAT, so that a missing parameter is ENOENT and not an attempt to make a file.
+    const fd = openFile(sysctlPath(name), O_WRONLY);
+    try {
+      writeAll(fd, new TextEncoder().encode(value));
+    } finally {
+      closeFile(fd);
+    }
   } catch (error) {
     throw sysctlError("set", name, error);
   }

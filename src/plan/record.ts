@@ -5,11 +5,11 @@
  * Records lie in the run folder, which a reboot empties; rightly, for the namespaces are gone too.
  */
 
-import { readdirSync, renameSync } from "node:fs";
 import { type AttachmentKey, formatHash, hash64 } from "../core/names.ts";
 import type { Resource } from "../core/plan.ts";
 import type { Result } from "../core/result.ts";
-import { fileError, fileErrorCode, readTextIfExists, removeFileIfExists, writeFileAtomic } from "../linux/file.ts";
+import { namesIn, readTextIfExists, removeFileIfExists, writeFileAtomic } from "../linux/file.ts";
+import { renameFile } from "../linux/libc-file.ts";
 
 /** The version of the format below; a record of another one is set aside. */
 const VERSION = 1;
@@ -69,16 +69,6 @@ export function listRecords(runFolder: string, warn: (sentence: string) => void,
     .filter((record) => record !== undefined);
 }
 
-/** The names in a folder, sorted; none when it is not there. Throws FileError. */
-export function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch (error) {
-    if (fileErrorCode(error) === "ENOENT") return [];
-    throw fileError("list", folder, error);
-  }
-}
-
 /** A record that does not parse is set aside with a message, and the rest goes on. */
 function readRecordFile(path: string, warn: (sentence: string) => void): AttachmentRecord | undefined {
   const text = readTextIfExists(path);
@@ -86,7 +76,7 @@ function readRecordFile(path: string, warn: (sentence: string) => void): Attachm
   const record = parseRecord(text);
   if (record !== undefined) return record;
   const aside = `${path}.unreadable`;
-  renameSync(path, aside);
+  renameFile(path, aside);
   warn(`The attachment record "${path}" cannot be read and was set aside as "${aside}"`);
   return undefined;
 }

@@ -6,12 +6,19 @@
  * removes holds it alone, so nothing is taken away that an ADD has just found in its place.
  */
 
-import { existsSync } from "node:fs";
 import { formatHash, hash64 } from "../core/names.ts";
 import type { Resource, ResourceKindName } from "../core/plan.ts";
-import { readTextIfExists, removeFileIfExists, tryWithLock, withLock, writeFileAtomic } from "../linux/file.ts";
+import {
+  namesIn,
+  readTextIfExists,
+  removeFileIfExists,
+  tryWithLock,
+  withLock,
+  writeFileAtomic,
+} from "../linux/file.ts";
+import { exists } from "../linux/libc-file.ts";
 import { type Machine, remove } from "./engine.ts";
-import { listRecords, namesIn } from "./record.ts";
+import { listRecords } from "./record.ts";
 
 /** Later ones stand on earlier ones, so they go first. */
 const ORDER: readonly ResourceKindName[] = ["link", "link-settings", "sysctl", "address", "nft-table", "nft-chain"];
@@ -32,21 +39,41 @@ function lockPath(runFolder: string): string {
 
 /** Takes note of the shared ones among a plan's resources, before they are made. Throws FileError. */
 export function noteShared(runFolder: string, network: string, resources: readonly Resource[]): void {
+  const shared: Resource[] = [];
+  let keys = "";
   for (const resource of resources) {
     if (!resource.shared) continue;
-    const text = JSON.stringify(resource);
-    const path = `${notesFolder(runFolder, network)}/${noteName(text)}`;
-    if (!existsSync(path)) writeFileAtomic(path, text);
+    shared.push(resource);
+    keys += `${sharedKey(resource)}\n`;
+  }
+  if (shared.length === 0) return;
+  // All pods of a network share the same, so the note is nearly always there.
+  const path = `${notesFolder(runFolder, network)}/${formatHash(hash64(keys))}.json`;
+  if (!exists(path)) writeFileAtomic(path, JSON.stringify(shared));
+}
+
+/** What a resource is, whatever its settings: two with the same key are one thing in the kernel. */
+function sharedKey(resource: Resource): string {
+  switch (resource.kind) {
+    case "link":
+    case "sysctl":
+      return `${resource.kind} ${resource.name}`;
+    case "link-settings":
+      return `${resource.kind} ${resource.link}`;
+    case "address":
+      return `${resource.kind} ${resource.link} ${resource.address}`;
+    default:
+      return JSON.stringify(resource);
   }
 }
 
-/** Whether a record of any network names the resource. Throws FileError. */
-export function sharedInUse(runFolder: string, warn: (sentence: string) => void): (text: string) => boolean {
+/** The keys of what the records of any network name. Throws FileError. */
+function keysInUse(runFolder: string, warn: (sentence: string) => void): Set<string> {
   const used = new Set<string>();
   for (const record of listRecords(runFolder, warn)) {
-    for (const resource of record.resources) if (resource.shared) used.add(noteName(JSON.stringify(resource)));
+    for (const resource of record.resources) if (resource.shared) used.add(sharedKey(resource));
   }
-  return (text) => used.has(noteName(text));
+  return used;
 }
 
 /** Removes the shared resources of a network that no record names, and returns what went wrong. Throws FileError. */
@@ -59,27 +86,24 @@ export function sweepShared(
   const folder = notesFolder(runFolder, network);
   const errors: unknown[] = [];
   unlessSharing(runFolder, () => {
-    const inUse = sharedInUse(runFolder, warn);
-    const unused = namesIn(folder).flatMap((name) => {
-      const text = readTextIfExists(`${folder}/${name}`);
-      return text === undefined || inUse(text) ? [] : [{ name, resource: JSON.parse(text) as Resource }];
-    });
-    unused.sort((a, b) => ORDER.indexOf(a.resource.kind) - ORDER.indexOf(b.resource.kind));
-    errors.push(
-      ...remove(
-        unused.map(({ resource }) => resource),
-        machine,
-      ),
-    );
-    if (errors.length === 0) for (const { name } of unused) removeFileIfExists(`${folder}/${name}`);
+    const inUse = keysInUse(runFolder, warn);
+    const unused = new Map<string, Resource>();
+    const notes = namesIn(folder);
+    for (const note of notes) {
+      const resources = JSON.parse(readTextIfExists(`${folder}/${note}`) ?? "[]") as Resource[];
+      for (const resource of resources) {
+        const key = sharedKey(resource);
+        if (!inUse.has(key)) unused.set(key, resource);
+      }
+    }
+    const doomed = [...unused.values()].sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
+    errors.push(...remove(doomed, machine));
+    const isIdle = !listRecords(runFolder, warn, network).length;
+    if (errors.length === 0 && isIdle) for (const note of notes) removeFileIfExists(`${folder}/${note}`);
   });
   return errors;
 }
 
 function notesFolder(runFolder: string, network: string): string {
   return `${runFolder}/shared/${network}`;
-}
-
-function noteName(text: string): string {
-  return `${formatHash(hash64(text))}.json`;
 }

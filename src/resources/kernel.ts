@@ -7,11 +7,12 @@
 
 import { UnknownContainerError } from "../core/errors.ts";
 import type { Where } from "../core/plan.ts";
+import { closeFile } from "../linux/libc-file.ts";
 import type { NetlinkError } from "../linux/netlink/error.ts";
 import type { NetlinkRequest } from "../linux/netlink/message.ts";
 import { findLink, type KernelLink, listLinks } from "../linux/netlink/rtnetlink/link/link.ts";
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from "../linux/netlink/socket.ts";
-import { inNetns, type Netns } from "../linux/netns.ts";
+import { enterNetns, type Netns, openHome } from "../linux/netns.ts";
 
 export class Kernel {
   /** The container's namespace; undefined when it is gone. */
@@ -20,7 +21,9 @@ export class Kernel {
   readonly runFolder: string;
   readonly #sockets = new Map<string, NetlinkSocket>();
   readonly #links = new Map<string, KernelLink>();
+  readonly #indexes = new Map<string, number>();
   #posted: NetlinkSocket | undefined;
+  #home: number | undefined;
 
   /** The host is the namespace that the process is in. */
   constructor(container: Netns | undefined, runFolder: string) {
@@ -37,7 +40,8 @@ export class Kernel {
   within<T>(where: Where, work: () => T): T {
     if (where === "host") return work();
     if (this.container === undefined) throw new UnknownContainerError("The container's network namespace is gone");
-    return inNetns(this.container, work);
+    this.#home ??= openHome();
+    return enterNetns(this.container, this.#home, work);
   }
 
   route(where: Where): NetlinkSocket {
@@ -81,13 +85,16 @@ export class Kernel {
     socket?.flush();
   }
 
-  /** A link by its name, remembered once seen; its index, kind and MAC stay true while it lives. */
+  /** A link by its name, remembered once seen. */
   link(where: Where, name: string): KernelLink | undefined {
     const key = `${where}/${name}`;
     const known = this.#links.get(key);
     if (known !== undefined) return known;
     const link = findLink(this.route(where), name);
-    if (link !== undefined) this.#links.set(key, link);
+    if (link !== undefined) {
+      this.#links.set(key, link);
+      this.#indexes.set(key, link.index);
+    }
     return link;
   }
 
@@ -103,18 +110,28 @@ export class Kernel {
 
   /** The index of a link that must be there. Throws UnknownContainerError when it is not. */
   index(where: Where, name: string): number {
+    const known = this.#indexes.get(`${where}/${name}`);
+    if (known !== undefined) return known;
     const link = this.link(where, name);
     if (link === undefined) throw new UnknownContainerError(`There is no link "${name}" in the ${where}`);
     return link.index;
   }
 
-  /** Forgets what was seen of a link, because it has changed or gone. */
-  forget(where: Where, name: string): void {
+  /** Forgets what was seen of a link because it has changed; its index stays. */
+  changed(where: Where, name: string): void {
     this.#links.delete(`${where}/${name}`);
+  }
+
+  /** Forgets a link, because it has gone or may have been made anew. */
+  forget(where: Where, name: string): void {
+    this.changed(where, name);
+    this.#indexes.delete(`${where}/${name}`);
   }
 
   close(): void {
     for (const socket of this.#sockets.values()) socket.close();
     this.#sockets.clear();
+    if (this.#home !== undefined) closeFile(this.#home);
+    this.#home = undefined;
   }
 }

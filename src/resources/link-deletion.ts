@@ -7,9 +7,9 @@
  * that dies after marking leaves its link to the next deletion, which is what it wanted anyway.
  */
 
-import { closeSync } from "node:fs";
 import { openLockFile } from "../linux/file.ts";
 import { flock, LOCK_EX } from "../linux/libc.ts";
+import { closeFile } from "../linux/libc-file.ts";
 import { changeLink, deleteLinkGroup, findLinkByIndex } from "../linux/netlink/rtnetlink/link/link.ts";
 import type { Kernel } from "./kernel.ts";
 
@@ -29,6 +29,6 @@ export function deleteHostLink(kernel: Kernel, name: string): void {
     if (findLinkByIndex(kernel.route("host"), link.index)?.name !== name) return;
     kernel.execute("host", deleteLinkGroup(DOOMED_GROUP), "ENODEV");
   } finally {
-    closeSync(lock);
+    closeFile(lock);
   }
 }

@@ -13,7 +13,7 @@ export const linkSettings: ResourceKind<LinkSettingsResource> = {
     if (before !== undefined && differences(set, before).length === 0) return;
     kernel.post(where, change(link, set), (error) => {
       if (error !== undefined) throw error;
-      kernel.forget(where, link);
+      kernel.changed(where, link);
       if (before !== undefined) undo(() => kernel.execute(where, change(link, valuesOf(before, set)), "ENODEV"));
     });
   },

@@ -65,6 +65,15 @@ export const dns: Schema<Dns> = presentFields<Dns>({
   options: optional(list(text)),
 });
 
+/** DNS settings that may be absent, or be there without a single one of them. */
+export const omittableDns: OptionalSchema<Dns | undefined> = {
+  optional: (value, field) => {
+    const settings = dns(value, field);
+    return Object.keys(settings).length > 0 ? settings : undefined;
+  },
+  absent: () => undefined,
+};
+
 export const route: Schema<ResultRoute> = presentFields<ResultRoute>({
   dst: cidrText,
   gw: omittable(ipText),

@@ -7,7 +7,7 @@ import { ConfigError } from "../../core/errors.ts";
 import { type Family, familyOf } from "../../core/ip.ts";
 import type { Dns, ResultRoute } from "../../core/result.ts";
 import { cidrText, ipText, list, optional, type Schema } from "../../core/schema.ts";
-import { dns, dnsJson, omittable, present, presentFields, route } from "./fields.ts";
+import { dnsJson, omittable, omittableDns, present, presentFields, route } from "./fields.ts";
 import { type Address040, type Result040, routeJson } from "./v040.ts";
 
 export interface Address020 {
@@ -41,7 +41,7 @@ function address020(family: Family): Schema<Address020> {
 export const parseResult020: Schema<Result020> = presentFields<Result020>({
   ip4: optional(address020(4)),
   ip6: optional(address020(6)),
-  dns: optional(dns),
+  dns: omittableDns,
 });
 
 /** The JSON of a result, its keys in the order of the reference's. */

@@ -8,7 +8,7 @@ import { ConfigError } from "../../core/errors.ts";
 import { familyOf } from "../../core/ip.ts";
 import type { Dns, Result, ResultRoute } from "../../core/result.ts";
 import { cidrText, ipText, list, object, oneOf, optional, type Schema, text } from "../../core/schema.ts";
-import { dns, dnsJson, index, nonEmptyText, omittable, present, presentFields, route } from "./fields.ts";
+import { dnsJson, index, nonEmptyText, omittable, omittableDns, present, presentFields, route } from "./fields.ts";
 
 export interface Interface040 {
   name: string;
@@ -67,7 +67,7 @@ export const parseResult040: Schema<Result040> = presentFields<Result040>({
   interfaces: optional(list(interface040)),
   ips: optional(list(address040)),
   routes: optional(list(route)),
-  dns: optional(dns),
+  dns: omittableDns,
 });
 
 /** The JSON of a result, its keys in the order of the reference's. */

@@ -6,9 +6,9 @@
  * @see https://www.cni.dev/docs/spec/#add-success
  */
 
-import type { Dns, Result, ResultAddress, ResultInterface, ResultRoute } from "../../core/result.ts";
+import type { Result, ResultAddress, ResultInterface, ResultRoute } from "../../core/result.ts";
 import { cidrText, ipText, list, optional, type Schema } from "../../core/schema.ts";
-import { dns, dnsJson, index, newestInterface, omittable, present, presentFields, route } from "./fields.ts";
+import { dnsJson, index, newestInterface, omittable, omittableDns, present, presentFields, route } from "./fields.ts";
 
 const address: Schema<ResultAddress> = presentFields<ResultAddress>({
   address: cidrText,
@@ -21,7 +21,7 @@ export const parseResult100: Schema<Result> = presentFields<Result>({
   interfaces: optional(list(newestInterface)),
   ips: optional(list(address)),
   routes: optional(list(route)),
-  dns: optional(dns),
+  dns: omittableDns,
 });
 
 /** The JSON of a result, its keys in alphabetical order as the reference prints this version. */

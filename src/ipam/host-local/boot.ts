@@ -4,9 +4,9 @@
  * The file `boot_id` beside the leases says in which boot they were last looked through.
  */
 
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { parseIp } from "../../core/ip.ts";
 import { fileError, readTextIfExists } from "../../linux/file.ts";
+import { readText } from "../../linux/libc-file.ts";
 import { leaseNames, removeLease, statLease, writeWhole } from "./lease-files.ts";
 
 /** What the machine says of its boot and of the time; other than the real one only in tests. */
@@ -27,7 +27,7 @@ export const thisMachine: Machine = {
 
 function readProc(path: string): string {
   try {
-    return readFileSync(path, "utf8").trim();
+    return readText(path).trim();
   } catch (error) {
     throw fileError("read", path, error);
   }
@@ -49,7 +49,7 @@ const FUTURE_MS = 2000;
  */
 export function releaseFormerBoot(directory: string, machine: Machine, warn: (sentence: string) => void): string {
   const current = machine.bootId();
-  const recorded = readTextIfExists(join(directory, NAME))?.trim();
+  const recorded = readTextIfExists(`${directory}/${NAME}`)?.trim();
   if (recorded === current) return current;
   if (recorded !== undefined) {
     const released = releaseStale(directory, machine);
@@ -65,9 +65,9 @@ function releaseStale(directory: string, machine: Machine): number {
   let released = 0;
   for (const address of leaseNames(directory)) {
     const stats = statLease(directory, address);
-    if (stats === undefined || stats.isDirectory()) continue;
-    if (stats.mtimeMs >= bootBegan && stats.mtimeMs <= now + FUTURE_MS) continue;
-    if (removeLease(directory, address)) released++;
+    if (stats === undefined || stats.kind === "folder") continue;
+    if (stats.modifiedMs >= bootBegan && stats.modifiedMs <= now + FUTURE_MS) continue;
+    if (parseIp(address) !== undefined && removeLease(directory, address)) released++;
   }
   return released;
 }

@@ -1,6 +1,5 @@
 /** The configuration of host-local. @see https://www.cni.dev/plugins/current/ipam/host-local/ */
 
-import { join } from "node:path";
 import { type Cidr, parseCidr } from "../../core/cidr.ts";
 import { ConfigError, EnvironmentError } from "../../core/errors.ts";
 import { formatIp, type Ip, parseIp } from "../../core/ip.ts";
@@ -162,5 +161,5 @@ function leaseDirectory(network: string, dataDir: string): string {
   if (network === "" || network === "." || network === ".." || network.includes("/")) {
     throw new ConfigError("name", "must be usable as the name of a folder", { value: network });
   }
-  return join(dataDir === "" ? DEFAULT_DATA_DIR : dataDir, network);
+  return `${dataDir === "" ? DEFAULT_DATA_DIR : dataDir}/${network}`;
 }

@@ -1,7 +1,6 @@
 /** GC: the leases of attachments that are no more. @see https://www.cni.dev/docs/spec/#gc-clean-up-any-stale-resources */
 
-import { join } from "node:path";
-import { familyOf } from "../../core/ip.ts";
+import { familyOf, parseIp } from "../../core/ip.ts";
 import type { ValidAttachment } from "../../core/plugin.ts";
 import { isCutOff, leaseContent, legacyContent } from "./lease.ts";
 import { type LeaseFile, readLeases } from "./lease-files.ts";
@@ -21,7 +20,9 @@ export function collectGarbage(store: Store, validAttachments: readonly ValidAtt
   // Opened before anything is released, so that the index stays good for the calls that follow.
   store.index();
   const leases = readLeases(directory);
-  const stale = leases.filter(({ content }) => !valid.has(content) && !containers.has(content));
+  const stale = leases.filter(
+    ({ address, content }) => !valid.has(content) && !containers.has(content) && parseIp(address) !== undefined,
+  );
   if (stale.length === 0) return;
   const served = new Set(leases.map(servedKey));
   const unserved = (lease: LeaseFile) =>
@@ -29,7 +30,7 @@ export function collectGarbage(store: Store, validAttachments: readonly ValidAtt
       (content) => isCutOff(lease.content, content) && !served.has(servedKey({ address: lease.address, content })),
     );
   for (const lease of stale) {
-    const path = join(directory, lease.address);
+    const path = `${directory}/${lease.address}`;
     if (lease.content !== "" && unserved(lease)) {
       store.warn(`Kept ${lease.address}: its lease file "${path}" is cut off and may be that of a running container`);
       continue;

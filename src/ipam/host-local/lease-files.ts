@@ -6,10 +6,20 @@
  * included.
  */
 
-import { lstatSync, readdirSync, readFileSync, renameSync, type Stats, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { parseIp } from "../../core/ip.ts";
 import { fileError, fileErrorCode, removeFileIfExists } from "../../linux/file.ts";
+import {
+  closeFile,
+  type FileStatus,
+  listFolder,
+  O_CREAT,
+  O_TRUNC,
+  O_WRONLY,
+  openFile,
+  readText,
+  renameFile,
+  statFile,
+  writeAll,
+} from "../../linux/libc-file.ts";
 
 /** One name serves all writers, for the lock admits one at a time; what a killed one left is written over. */
 const TEMPORARY = ".tendril.tmp";
@@ -24,22 +34,27 @@ export interface LeaseFile {
 /** All names in the folder. Throws FileError. */
 export function allNames(directory: string): string[] {
   try {
-    return readdirSync(directory);
+    return listFolder(directory);
   } catch (error) {
     throw fileError("list", directory, error);
   }
 }
 
-/** The names in the folder that are addresses. Throws FileError. */
+const ADDRESS_LIKE = /^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-f:.]*:[0-9a-f:.]*)$/i;
+
+/**
+ * The names in the folder that look like addresses. To parse them all would double the cost of reading the leases, so
+ * whoever removes one for what its content or age says parses that one first. Throws FileError.
+ */
 export function leaseNames(directory: string): string[] {
-  return allNames(directory).filter((name) => /^[0-9a-f:.]+$/i.test(name) && parseIp(name) !== undefined);
+  return allNames(directory).filter((name) => ADDRESS_LIKE.test(name));
 }
 
 /** The content of a lease; undefined when there is none, and when a folder has its name. Throws FileError. */
 export function readLease(directory: string, address: string): string | undefined {
-  const path = join(directory, address);
+  const path = `${directory}/${address}`;
   try {
-    return readFileSync(path, "utf8").trim();
+    return readText(path).trim();
   } catch (error) {
     const code = fileErrorCode(error);
     if (code === "ENOENT" || code === "EISDIR") return undefined;
@@ -58,34 +73,44 @@ export function readLeases(directory: string): LeaseFile[] {
 }
 
 /** What the file system knows of a lease; undefined when there is none. Throws FileError. */
-export function statLease(directory: string, address: string): Stats | undefined {
-  const path = join(directory, address);
+export function statLease(directory: string, address: string): FileStatus | undefined {
+  const path = `${directory}/${address}`;
   try {
-    return lstatSync(path, { throwIfNoEntry: false });
+    return statFile(path, { followLink: false });
   } catch (error) {
+    if (fileErrorCode(error) === "ENOENT") return undefined;
     throw fileError("look at lease", path, error);
   }
 }
 
 /** Writes a file whole or not at all. Throws FileError. */
 export function writeWhole(directory: string, name: string, content: string): void {
-  const temporary = join(directory, TEMPORARY);
+  const temporary = `${directory}/${TEMPORARY}`;
   try {
-    writeFileSync(temporary, content, { mode: 0o600 });
-    renameSync(temporary, join(directory, name));
+    writeInPlace(temporary, content);
+    renameFile(temporary, `${directory}/${name}`);
   } catch (error) {
-    throw fileError("write", join(directory, name), error);
+    throw fileError("write", `${directory}/${name}`, error);
+  }
+}
+
+function writeInPlace(path: string, content: string): void {
+  const fd = openFile(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600);
+  try {
+    writeAll(fd, new TextEncoder().encode(content));
+  } finally {
+    closeFile(fd);
   }
 }
 
 /** Removes a lease; false when it was not there. Throws FileError. */
 export function removeLease(directory: string, address: string): boolean {
-  return removeFileIfExists(join(directory, address));
+  return removeFileIfExists(`${directory}/${address}`);
 }
 
 /** Removes what a writer left that was killed before its rename. Throws FileError. */
 export function removeTemporary(directory: string): void {
-  removeFileIfExists(join(directory, TEMPORARY));
+  removeFileIfExists(`${directory}/${TEMPORARY}`);
 }
 
 /**
@@ -95,7 +120,7 @@ export function removeTemporary(directory: string): void {
 export function readLastReserved(directory: string, setIndex: number): string | undefined {
   const path = lastReservedPath(directory, setIndex);
   try {
-    return readFileSync(path, "utf8").trim();
+    return readText(path).trim();
   } catch (error) {
     if (fileErrorCode(error) === "ENOENT") return undefined;
     throw fileError("read", path, error);
@@ -106,12 +131,12 @@ export function readLastReserved(directory: string, setIndex: number): string | 
 export function writeLastReserved(directory: string, setIndex: number, address: string): void {
   const path = lastReservedPath(directory, setIndex);
   try {
-    writeFileSync(path, address, { mode: 0o600 });
+    writeInPlace(path, address);
   } catch (error) {
     throw fileError("write", path, error);
   }
 }
 
 function lastReservedPath(directory: string, setIndex: number): string {
-  return join(directory, `last_reserved_ip.${setIndex}`);
+  return `${directory}/last_reserved_ip.${setIndex}`;
 }

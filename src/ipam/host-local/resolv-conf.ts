@@ -1,8 +1,8 @@
 /** resolv.conf as DNS settings of a result. @see resolv.conf(5) */
 
-import { readFileSync } from "node:fs";
 import type { Dns } from "../../core/result.ts";
 import { fileError } from "../../linux/file.ts";
+import { readText } from "../../linux/libc-file.ts";
 
 /** Parses resolv.conf: the last `domain` counts; `search` and `options` add up, as the reference plugin has it. */
 export function parseResolvConf(text: string): Dns {
@@ -24,7 +24,7 @@ export function parseResolvConf(text: string): Dns {
 /** Reads and parses a resolv.conf. Throws FileError, also when it is missing. */
 export function readResolvConf(path: string): Dns {
   try {
-    return parseResolvConf(readFileSync(path, "utf8"));
+    return parseResolvConf(readText(path));
   } catch (error) {
     throw fileError("read", path, error);
   }

@@ -1,11 +1,10 @@
 /** STATUS: whether an ADD could succeed now. @see https://www.cni.dev/docs/spec/#status-check-plugin-status */
 
-import { accessSync, constants } from "node:fs";
-import { dirname } from "node:path";
 import { FileError, NotAvailableError } from "../../core/errors.ts";
 import { parseIp } from "../../core/ip.ts";
 import type { NetworkCall } from "../../core/plugin.ts";
-import { fileError } from "../../linux/file.ts";
+import { folderOf } from "../../linux/file.ts";
+import { isAccessible, W_OK, X_OK } from "../../linux/libc-file.ts";
 import type { Machine } from "./boot.ts";
 import { type HostLocalConfiguration, parseConfiguration } from "./configuration.ts";
 import { leaseNames } from "./lease-files.ts";
@@ -37,18 +36,17 @@ export function checkAvailable(call: NetworkCall, machine: Machine): void {
 /** Throws FileError unless the folder, or the nearest one above it that exists, can be written. */
 function checkWritable(directory: string): void {
   let folder = directory;
-  while (!hasStore(folder) && dirname(folder) !== folder) folder = dirname(folder);
-  try {
-    // The dot makes it fail for what is no folder.
-    accessSync(`${folder}/.`, constants.W_OK | constants.X_OK);
-  } catch (error) {
-    throw fileError("write to", folder, error);
-  }
+  while (!hasStore(folder) && folderOf(folder) !== folder) folder = folderOf(folder);
+  // The dot makes it fail for what is no folder.
+  if (!isAccessible(`${folder}/.`, W_OK | X_OK)) throw new FileError(`Cannot write to "${folder}"`);
 }
 
 function checkSpace(store: Store, { network, sets }: HostLocalConfiguration): void {
-  const leased = leaseNames(store.directory).flatMap((name) => parseIp(name) ?? []);
-  for (const set of sets) {
+  const names = leaseNames(store.directory);
+  const tight = sets.filter((set) => countLeasable(set) <= BigInt(names.length));
+  if (tight.length === 0) return;
+  const leased = names.flatMap((name) => parseIp(name) ?? []);
+  for (const set of tight) {
     const count = leased.filter((ip) => isLeasable(set, ip)).length;
     if (BigInt(count) < countLeasable(set)) continue;
     const empty = [...emptyLeases(store)].flatMap((name) => parseIp(name) ?? []);

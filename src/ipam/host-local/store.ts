@@ -1,9 +1,8 @@
 /** A network's folder while its lock is held: whose leases are where, which addresses are free, taking and releasing. */
 
-import { type Stats, statSync } from "node:fs";
-import { join } from "node:path";
 import { FileError } from "../../core/errors.ts";
-import { fileError, fileErrorCode, withLock } from "../../linux/file.ts";
+import { fileError, isMissing, withLock } from "../../linux/file.ts";
+import { type FileStatus, statFile } from "../../linux/libc-file.ts";
 import type { Choice } from "./allocator.ts";
 import { type Machine, releaseFormerBoot } from "./boot.ts";
 import { leaseContent, legacyContent } from "./lease.ts";
@@ -45,7 +44,7 @@ export function withStore<T>(
   warn: (sentence: string) => void,
   work: (store: Store) => T,
 ): T {
-  return withLock(join(directory, "lock"), "exclusive", () => {
+  return withLock(`${directory}/lock`, "exclusive", () => {
     const bootId = releaseFormerBoot(directory, machine, warn);
     let index: OwnerIndex | undefined;
     const open = () => {
@@ -63,10 +62,11 @@ export function withStore<T>(
 /** Whether a network has a folder. Throws FileError when that cannot be told. */
 export function hasStore(directory: string): boolean {
   try {
-    return statSync(directory, { throwIfNoEntry: false }) !== undefined;
+    statFile(directory);
+    return true;
   } catch (error) {
-    // A file where dataDir should be: no lease has ever been written below it.
-    if (fileErrorCode(error) === "ENOTDIR") return false;
+    // ENOTDIR: a file where dataDir should be, so no lease has ever been written below it.
+    if (isMissing(error)) return false;
     throw fileError("look at", directory, error);
   }
 }
@@ -109,8 +109,8 @@ export function isFree(store: Store, address: string): boolean {
   if (store.names !== undefined) return !store.names.has(address);
   const stats = statLease(store.directory, address);
   if (stats === undefined) return true;
-  if (stats.isDirectory()) {
-    throw new FileError(`Cannot lease ${address}: "${join(store.directory, address)}" is a folder`, {
+  if (stats.kind === "folder") {
+    throw new FileError(`Cannot lease ${address}: "${`${store.directory}/${address}`}" is a folder`, {
       details: "Only lease files carry the name of an address there. Remove the folder.",
     });
   }
@@ -118,8 +118,8 @@ export function isFree(store: Store, address: string): boolean {
   return store.empty.has(address);
 }
 
-function isEmptyLease(stats: Stats | undefined): boolean {
-  return stats?.isFile() === true && stats.size === 0;
+function isEmptyLease(stats: FileStatus | undefined): boolean {
+  return stats?.kind === "file" && stats.size === 0;
 }
 
 /** The addresses whose lease file is empty, for when no other is left: costs about 2 µs for each lease. */
@@ -147,7 +147,7 @@ export function take(store: Store, content: string, choices: readonly Choice[]):
   try {
     for (const { address } of choices) {
       if (store.empty.has(address)) {
-        store.warn(`Replaced the empty lease file "${join(directory, address)}", which a killed ADD had left`);
+        store.warn(`Replaced the empty lease file "${`${directory}/${address}`}", which a killed ADD had left`);
       }
       noteLease(directory, store.index(), address, content);
       writeWhole(directory, address, content);

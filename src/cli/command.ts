@@ -1,0 +1,3 @@
+export async function runCli(_: readonly string[]): Promise<number> {
+  return 0;
+}

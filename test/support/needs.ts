@@ -1,0 +1,36 @@
+/** What a test needs of the machine; where it is missing the test is skipped, and its name says why. */
+
+import { test } from "bun:test";
+import { existsSync } from "node:fs";
+
+/** Says what is missing, or undefined when it is there. */
+export type Need = () => string | undefined;
+
+type TestFunction = (name: string, work: () => void | Promise<void>, timeout?: number) => void;
+
+/** `test`, or a function that registers the test as skipped and prints the reason where one of the needs is not met. */
+export function needs(...list: readonly Need[]): TestFunction {
+  for (const need of list) {
+    const missing = need();
+    if (missing === undefined) continue;
+    return (name, work) => {
+      const shown = `${name} [skipped: ${missing}]`;
+      console.warn(shown);
+      test.skip(shown, work);
+    };
+  }
+  return (name, work, timeout) => test(name, work, timeout);
+}
+
+/** The tests change network namespaces and sysctls. */
+export const root: Need = () => (process.getuid?.() === 0 ? undefined : "not run as root");
+
+/** An executable on PATH. */
+export function program(name: string): Need {
+  return () => (Bun.which(name) === null ? `no program "${name}" on PATH` : undefined);
+}
+
+/** A file, such as a header of the C library. */
+export function file(path: string): Need {
+  return () => (existsSync(path) ? undefined : `no file "${path}"`);
+}
