@@ -1,3 +1,31 @@
-export async function runCli(_: readonly string[]): Promise<number> {
-  return 0;
+/** The commands for people: parsing arguments, help, and errors as sentences. */
+
+import { Command, CommanderError } from "commander";
+import { errorMessage } from "../cni/errors.ts";
+import { TendrilError } from "../core/errors.ts";
+import { networkCommands } from "./network.ts";
+
+/** Runs a command line and returns the exit status: 0 when it did what it says, 1 when not, 2 for a wrong line. */
+export async function runCli(args: readonly string[]): Promise<number> {
+  const program = new Command("tendril")
+    .description("Connects pods, and any other container, to networks")
+    .exitOverride()
+    .showHelpAfterError("(tendril --help tells more)");
+  for (const command of networkCommands()) program.addCommand(inherit(command));
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    console.error(`tendril: ${errorMessage(error)}`);
+    if (error instanceof TendrilError && error.details !== undefined) console.error(error.details);
+    return 1;
+  }
+}
+
+/** A command that was made apart does not take over how the program ends. */
+function inherit(command: Command): Command {
+  command.exitOverride();
+  for (const child of command.commands) inherit(child);
+  return command;
 }

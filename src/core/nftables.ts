@@ -122,11 +122,9 @@ export interface NftElementContent {
   readonly timeout?: number;
 }
 
-/** An element of a named set or map. */
+/** An element of a named set or map, with what tells how its key is written. */
 export interface NftElement extends NftElementContent {
-  readonly family: NftFamily;
-  readonly table: string;
-  readonly set: string;
+  readonly set: NftSet;
 }
 
 /** A field of a packet, of its connection, or of its way through the kernel. */

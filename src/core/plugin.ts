@@ -86,5 +86,7 @@ export interface Plugin {
   /** Throws NotAvailableError when ADD could not succeed now. */
   status(call: NetworkCall): void;
   /** What ADD would answer and do, changing nothing; absent where that cannot be known. */
-  foresee?(call: Call): Foresight;
+  foreseeAdd?(call: Call): Foresight;
+  /** What DEL would do, changing nothing: commands as in {@link Foresight}. */
+  foreseeDel?(call: Call): readonly string[];
 }

@@ -14,13 +14,7 @@ import { checkOnePerFamily } from "./one-per-family.ts";
 
 export const staticIpam: Plugin = {
   type: "static",
-  add: (call) => {
-    const { addresses, routes, dns } = parseConfiguration(call.config, call.args);
-    const result: Result = { ips: addresses.map(resultAddress) };
-    if (routes.length > 0) result.routes = routes;
-    if (Object.keys(dns).length > 0) result.dns = dns;
-    return result;
-  },
+  add,
   check,
   // Nothing was taken, so there is nothing to give back.
   del: () => {},
@@ -28,7 +22,17 @@ export const staticIpam: Plugin = {
   status: (call) => {
     parseConfiguration(call.config, new Map());
   },
+  foreseeAdd: (call) => ({ result: add(call), commands: [] }),
+  foreseeDel: () => [],
 };
+
+function add(call: Call): Result {
+  const { addresses, routes, dns } = parseConfiguration(call.config, call.args);
+  const result: Result = { ips: addresses.map(resultAddress) };
+  if (routes.length > 0) result.routes = routes;
+  if (Object.keys(dns).length > 0) result.dns = dns;
+  return result;
+}
 
 interface StaticAddress {
   readonly field: string;

@@ -120,7 +120,7 @@ function callPlugin(verb: "ADD" | "CHECK", pod: Pod, plugins: string, prevResult
   const config = { ...networkConfig(lab, node), ...(prevResult === undefined ? {} : { prevResult }) };
   const id = podNetnsName(pod);
   const variables = {
-    PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin",
+    PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin",
     CNI_COMMAND: verb,
     CNI_CONTAINERID: id,
     CNI_NETNS: namedNetnsPath(id),
@@ -148,7 +148,7 @@ function resultPath({ lab, node, name }: Pod): string {
  */
 export function findPlugins(given: string | undefined, executable: string): string {
   const beside = join(executable, "..", "cni");
-  const candidates = given === undefined ? [...(process.env["CNI_PATH"] ?? "").split(":"), beside] : [given];
+  const candidates = given === undefined ? [...(process.env.CNI_PATH ?? "").split(":"), beside] : [given];
   const found = candidates.find((folder) => folder !== "" && existsSync(join(folder, PLUGIN)));
   if (found !== undefined) return found;
   throw new TendrilError(`There is no CNI plugin "${PLUGIN}" in ${candidates.filter((c) => c !== "").join(", ")}`, {

@@ -18,13 +18,13 @@ subnets:
 nodes:
   - name: node1
     subnet: rack1
-    pods: [web, client]
+    pods: [web, db]
   - name: node2
     subnet: rack1
-    pods: [web, client]
+    pods: [web, db]
   - name: node3
     subnet: rack2
-    pods: [web, client]
+    pods: [web, db]
 
 # A host beyond the router. It has no route to the pods, so they reach it under their node's address only.
 outside: [198.51.100.0/24, "2001:db8:51::/64"]

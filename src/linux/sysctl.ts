@@ -2,7 +2,7 @@
 
 import { KernelError } from "../core/errors.ts";
 import { fileErrorCode } from "./file.ts";
-import { closeFile, O_RDONLY, O_WRONLY, openFile, readText, writeAll } from "./libc-file.ts";
+import { closeFile, O_WRONLY, openFile, readText, writeAll } from "./libc-file.ts";
 
 /**
  * The file of a parameter. Its name is written with slashes, such as `net/ipv4/conf/eth0.100/rp_filter`, because the

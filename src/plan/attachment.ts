@@ -13,17 +13,25 @@ import {
   UnknownContainerError,
   VerificationError,
 } from "../core/errors.ts";
-import type { AttachmentKey } from "../core/names.ts";
 import type { LeaseResource, Plan, Resource } from "../core/plan.ts";
-import type { Facts, LinkFact, LinkQuestion, Planner } from "../core/planner.ts";
-import { type Call, type Foresight, type NetworkCall, type Plugin, storeCall } from "../core/plugin.ts";
+import type { Planner } from "../core/planner.ts";
+import { type Call, type Foresight, type NetworkCall, type Plugin, restoreCall, storeCall } from "../core/plugin.ts";
 import type { Result } from "../core/result.ts";
-import { listAddresses } from "../linux/netlink/rtnetlink/address.ts";
-import { IFF_PROMISC, IFF_UP } from "../linux/netlink/rtnetlink/link/link.ts";
 import { closeNetns, type Netns, openNetns, openNetnsIfExists } from "../linux/netns.ts";
 import { Kernel } from "../resources/kernel.ts";
 import { leaseKind } from "../resources/lease.ts";
-import { apply, explain, type Kinds, type Machine, remove, rollBack, type UndoStack, verify } from "./engine.ts";
+import {
+  apply,
+  explain,
+  explainRemoval,
+  type Kinds,
+  type Machine,
+  remove,
+  rollBack,
+  type UndoStack,
+  verify,
+} from "./engine.ts";
+import { askLinks, gatherFacts } from "./facts.ts";
 import {
   type AttachmentRecord,
   listRecords,
@@ -57,7 +65,8 @@ export function attachments<Config>(planner: Planner<Config>, environment: Envir
     del: (call) => del(planner, call, environment),
     gc: (call) => gc(planner, call, environment),
     status: (call) => status(planner, call, environment),
-    foresee: (call) => foresee(planner, call, environment),
+    foreseeAdd: (call) => foreseeAdd(planner, call, environment),
+    foreseeDel: (call) => foreseeDel(planner, call, environment),
   };
 }
 
@@ -108,7 +117,7 @@ function make<C>(
     undo.own.push(() => plugin.del(call));
     step?.();
   }
-  const facts = gatherFacts(planner, config, call, kernel, environment, { ipam });
+  const facts = gatherFacts(planner, config, call, kernel, { bootId: environment.bootId, ipam });
   const plan = planner.plan(config, facts);
   const resources = [...leases, ...plan.resources];
   noteShared(runFolder, id.key.network, resources);
@@ -207,7 +216,7 @@ function del<C>(planner: Planner<C>, call: Call, environment: Environment): void
     withMachine(call, own, environment, (machine) => {
       throwAll(
         record === undefined
-          ? removeUnrecorded(planner, call, machine, environment)
+          ? remove(ownOf(planForDel(planner, call, machine.kernel, environment)), machine)
           : removeRecorded(record, machine, runFolder),
       );
     });
@@ -218,10 +227,7 @@ function del<C>(planner: Planner<C>, call: Call, environment: Environment): void
 
 /** The record goes last and only when all else has, so that what failed is tried again. */
 function removeRecorded(record: AttachmentRecord, machine: Machine, runFolder: string): unknown[] {
-  const errors = remove(
-    record.resources.filter((resource) => !resource.shared),
-    machine,
-  );
+  const errors = remove(ownOf(record.resources), machine);
   if (errors.length === 0) {
     removeRecord(runFolder, record);
     machine.step?.();
@@ -230,18 +236,19 @@ function removeRecorded(record: AttachmentRecord, machine: Machine, runFolder: s
 }
 
 /** Without a record: what the plan would be, made from the result that the runtime holds. */
-function removeUnrecorded<C>(planner: Planner<C>, call: Call, machine: Machine, environment: Environment): unknown[] {
+function planForDel<C>(planner: Planner<C>, call: Call, kernel: Kernel, environment: Environment): readonly Resource[] {
   const config = planner.parse(call.config, call.args);
-  const leases = planner.usesIpam(config) ? [leaseOf(call)] : [];
-  const { resources } = planAgain(planner, config, call, machine.kernel, environment);
-  return remove([...leases, ...resources.filter((resource) => !resource.shared)], machine);
+  return planAgain(planner, config, call, kernel, environment).resources;
 }
 
 /** The plan of an attachment that left no record. */
 function planAgain<C>(planner: Planner<C>, config: C, call: Call, kernel: Kernel, environment: Environment): Plan {
   const adopted = call.config.prevResult;
   const ipam = planner.usesIpam(config) ? { ips: adopted?.ips ?? [], routes: adopted?.routes ?? [] } : undefined;
-  const plan = planner.plan(config, gatherFacts(planner, config, call, kernel, environment, { ipam, adopted }));
+  const plan = planner.plan(
+    config,
+    gatherFacts(planner, config, call, kernel, { bootId: environment.bootId, ipam, adopted }),
+  );
   return planner.usesIpam(config) ? { ...plan, resources: [leaseOf(call), ...plan.resources] } : plan;
 }
 
@@ -286,16 +293,16 @@ function status<C>(planner: Planner<C>, call: NetworkCall, environment: Environm
   }
 }
 
-function foresee<C>(planner: Planner<C>, call: Call, environment: Environment): Foresight {
+function foreseeAdd<C>(planner: Planner<C>, call: Call, environment: Environment): Foresight {
   const config = planner.parse(call.config, call.args);
   const netns = openNetns(netnsPath(call));
   try {
     return withMachine(call, netns, environment, ({ kernel, kinds }) => {
-      const ipam = planner.usesIpam(config) ? foreseeLease(call, environment) : undefined;
-      const facts = gatherFacts(planner, config, call, kernel, environment, { ipam: ipam?.result });
+      const lease = planner.usesIpam(config) ? foreseeLease(call, environment) : undefined;
+      const facts = gatherFacts(planner, config, call, kernel, { bootId: environment.bootId, ipam: lease?.result });
       const { resources, result } = planner.plan(config, facts);
-      const commands = explain(resources, kinds, { container: facts.netns });
-      return { result, commands: [...(ipam?.commands ?? []), ...commands] };
+      const commands = explain(resources, kinds, { container: netns.path });
+      return { result, commands: [...(lease?.commands ?? []), ...commands] };
     });
   } finally {
     closeNetns(netns);
@@ -304,51 +311,28 @@ function foresee<C>(planner: Planner<C>, call: Call, environment: Environment): 
 
 function foreseeLease(call: Call, { resolveIpam }: Environment): Foresight {
   const { ipam } = leaseOf(call);
-  const foresight = resolveIpam(ipam).foresee?.(call);
+  const foresight = resolveIpam(ipam).foreseeAdd?.(call);
   if (foresight !== undefined) return foresight;
   throw new TendrilError(`Cannot foresee which addresses the IPAM plugin "${ipam}" would give`, {
     details: "It is another vendor's executable: only ADD tells.",
   });
 }
 
-function gatherFacts<C>(
-  planner: Planner<C>,
-  config: C,
-  call: Call,
-  kernel: Kernel,
-  { bootId }: Environment,
-  known: { ipam: Result | undefined; adopted?: Result | undefined },
-): Facts {
-  const questions = planner.links(config).filter(({ where }) => kernel.has(where));
-  return {
-    key: keyOf(planner, call),
-    netns: call.netns ?? "",
-    bootId,
-    ipam: known.ipam,
-    prevResult: call.config.prevResult,
-    adopted: known.adopted,
-    links: askLinks(questions, kernel),
-  };
+function foreseeDel<C>(planner: Planner<C>, call: Call, environment: Environment): readonly string[] {
+  const record = readRecord(environment.runFolder, recordId(planner, call), call.warn);
+  return withMachine(call, undefined, environment, ({ kinds, kernel }) => {
+    const resources = record?.resources ?? planForDel(planner, call, kernel, environment);
+    const lease = resources.find((resource) => resource.kind === "lease");
+    const own = ownOf(resources).filter((resource) => resource !== lease);
+    const naming = { container: record?.netns.path ?? call.netns ?? "" };
+    const release = lease && environment.resolveIpam(lease.ipam).foreseeDel?.(restoreCall(lease.call, call.warn));
+    return [...explainRemoval(own, kinds, naming), ...(release ?? [])];
+  });
 }
 
-function askLinks(questions: readonly LinkQuestion[], kernel: Kernel): Map<string, LinkFact | undefined> {
-  return new Map(
-    questions.map((question) => [`${question.where}/${question.name}`, askLink(question, kernel)] as const),
-  );
-}
-
-function askLink({ where, name, addresses }: LinkQuestion, kernel: Kernel): LinkFact | undefined {
-  const link = kernel.link(where, name);
-  if (link === undefined) return undefined;
-  const found = addresses ? listAddresses(kernel.route(where), link.index) : [];
-  return {
-    mac: link.address ?? "",
-    mtu: link.mtu ?? 0,
-    up: (link.flags & IFF_UP) !== 0,
-    promisc: (link.flags & IFF_PROMISC) !== 0,
-    kind: link.info?.kind,
-    addresses: found.map(({ local, address, prefixLength }) => `${local ?? address}/${prefixLength}`),
-  };
+/** What goes with the attachment. */
+function ownOf(resources: readonly Resource[]): Resource[] {
+  return resources.filter((resource) => !resource.shared);
 }
 
 function withMachine<T>(
@@ -363,10 +347,6 @@ function withMachine<T>(
   } finally {
     kernel.close();
   }
-}
-
-function keyOf<C>(planner: Planner<C>, call: Call): AttachmentKey {
-  return { network: call.config.name, containerId: call.containerId, ifname: planner.ifname ?? call.ifname };
 }
 
 /** Records go by the interface that the runtime named, for GC names it so too. */

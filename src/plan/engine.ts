@@ -67,15 +67,23 @@ export function verify(resources: readonly Resource[], { kinds, kernel }: Machin
  */
 export function remove(resources: readonly Resource[], { kinds, kernel, step }: Machine): unknown[] {
   const errors: unknown[] = [];
-  const links = new Set(resources.flatMap((resource) => (resource.kind === "link" ? linksOf(resource) : [])));
-  for (const resource of resources.toReversed()) {
-    const kind = kindOf(kinds, resource);
-    const carrier = kind.carrier?.(resource);
-    if (carrier !== undefined && links.has(linkKey(carrier.where, carrier.link))) continue;
-    attempt(() => kind.remove(resource, kernel), errors);
+  for (const resource of removalOrder(resources, kinds)) {
+    attempt(() => kindOf(kinds, resource).remove(resource, kernel), errors);
     step?.();
   }
   return errors;
+}
+
+/** The resources that removal touches, in its order. */
+function removalOrder(resources: readonly Resource[], kinds: Kinds): Resource[] {
+  const links = new Set<string>();
+  for (const resource of resources) {
+    if (resource.kind === "link") for (const key of linksOf(resource)) links.add(key);
+  }
+  return resources.toReversed().filter((resource) => {
+    const carrier = kindOf(kinds, resource).carrier?.(resource);
+    return carrier === undefined || !links.has(linkKey(carrier.where, carrier.link));
+  });
 }
 
 function linksOf(link: LinkResource): string[] {
@@ -98,4 +106,11 @@ function attempt(work: () => void, errors: unknown[]): void {
 /** The commands that a person would type to make the resources. */
 export function explain(resources: readonly Resource[], kinds: Kinds, naming: Naming): string[] {
   return resources.flatMap((resource) => kindOf(kinds, resource).describe(resource, naming));
+}
+
+/** The commands that a person would type to remove them. */
+export function explainRemoval(resources: readonly Resource[], kinds: Kinds, naming: Naming): string[] {
+  return removalOrder(resources, kinds).flatMap((resource) =>
+    kindOf(kinds, resource).describeRemoval(resource, naming),
+  );
 }

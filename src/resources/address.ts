@@ -46,6 +46,9 @@ export const address: ResourceKind<AddressResource> = {
     const nodad = familyOf(ip) === 6 && !duplicateDetection ? " nodad" : "";
     return [commandIn(where, `ip address add ${ip}/${prefixLength}${tail} dev ${link}${nodad}`, naming)];
   },
+  describeRemoval: ({ where, link, address: held }, naming) => [
+    commandIn(where, `ip address delete ${held} dev ${link}`, naming),
+  ],
   carrier: ({ where, link }) => ({ where, link }),
 };
 

@@ -24,5 +24,6 @@ export function leaseKind(
     },
     remove: ({ ipam, call }) => resolve(ipam).del(restoreCall(call, warn)),
     describe: ({ ipam }) => [`# IPAM plugin ${ipam} holds the addresses`],
+    describeRemoval: ({ ipam }) => [`# IPAM plugin ${ipam} releases the addresses`],
   };
 }

@@ -29,20 +29,9 @@ export const linkSettings: ResourceKind<LinkSettingsResource> = {
   remove({ where, link, restore }, kernel) {
     if (restore !== undefined && kernel.has(where)) kernel.execute(where, change(link, restore), "ENODEV");
   },
-  describe({ where, link, set }, naming) {
-    const commands: string[] = [];
-    const words = [
-      ...(set.promisc === undefined ? [] : [`promisc ${onOff(set.promisc)}`]),
-      ...(set.up === undefined ? [] : [set.up ? "up" : "down"]),
-    ];
-    if (words.length > 0) commands.push(`ip link set dev ${link} ${words.join(" ")}`);
-    const port = [
-      ...(set.hairpin === undefined ? [] : [`hairpin ${onOff(set.hairpin)}`]),
-      ...(set.isolated === undefined ? [] : [`isolated ${onOff(set.isolated)}`]),
-    ];
-    if (port.length > 0) commands.push(`bridge link set dev ${link} ${port.join(" ")}`);
-    return commands.map((command) => commandIn(where, command, naming));
-  },
+  describe: ({ where, link, set }, naming) => commands(link, set).map((command) => commandIn(where, command, naming)),
+  describeRemoval: ({ where, link, restore = {} }, naming) =>
+    commands(link, restore).map((command) => commandIn(where, command, naming)),
   carrier: ({ where, link, restore }) => (restore === undefined ? { where, link } : undefined),
 };
 
@@ -70,6 +59,21 @@ function valuesOf({ flags, info }: KernelLink, which: LinkSettings): LinkSetting
 function differences(wanted: LinkSettings, link: KernelLink): (keyof LinkSettings)[] {
   const found = valuesOf(link, wanted);
   return (Object.keys(found) as (keyof LinkSettings)[]).filter((name) => found[name] !== wanted[name]);
+}
+
+function commands(link: string, set: LinkSettings): string[] {
+  const words = [
+    ...(set.promisc === undefined ? [] : [`promisc ${onOff(set.promisc)}`]),
+    ...(set.up === undefined ? [] : [set.up ? "up" : "down"]),
+  ];
+  const port = [
+    ...(set.hairpin === undefined ? [] : [`hairpin ${onOff(set.hairpin)}`]),
+    ...(set.isolated === undefined ? [] : [`isolated ${onOff(set.isolated)}`]),
+  ];
+  return [
+    ...(words.length === 0 ? [] : [`ip link set dev ${link} ${words.join(" ")}`]),
+    ...(port.length === 0 ? [] : [`bridge link set dev ${link} ${port.join(" ")}`]),
+  ];
 }
 
 function onOff(value: boolean): string {

@@ -26,6 +26,7 @@ export const link: ResourceKind<LinkResource> = {
     const port = master === undefined ? "" : ` master ${master}`;
     return [`${head}${port} type veth peer name ${peer.name} address ${peer.mac}${mtu} netns ${naming.container}`];
   },
+  describeRemoval: ({ where, name }, naming) => [commandIn(where, `ip link delete dev ${name}`, naming)],
 };
 
 function ensureBridge(bridge: BridgeLink, kernel: Kernel, undo: Undo): void {

@@ -29,6 +29,7 @@ export const neighbour: ResourceKind<NeighbourResource> = {
   describe: ({ where, link, ip, mac }, naming) => [
     commandIn(where, `ip neighbour replace ${ip} lladdr ${mac} dev ${link} nud permanent`, naming),
   ],
+  describeRemoval: ({ where, link, ip }, naming) => [commandIn(where, `ip neighbour delete ${ip} dev ${link}`, naming)],
   carrier: ({ where, link }) => ({ where, link }),
 };
 

@@ -18,6 +18,8 @@ export interface ResourceKind<R extends Resource> {
   remove(resource: R, kernel: Kernel): void;
   /** The commands that a person would type to make it. */
   describe(resource: R, naming: Naming): string[];
+  /** The commands that a person would type to remove it. */
+  describeRemoval(resource: R, naming: Naming): string[];
   /** The link with whose deletion it goes, if there is one. */
   carrier?(resource: R): Carrier | undefined;
 }

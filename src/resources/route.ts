@@ -33,20 +33,8 @@ export const route: ResourceKind<RouteResource> = {
     return found ? [] : [`${title(resource)} is missing`];
   },
   remove: removeRoute,
-  describe(resource, naming) {
-    const { destination, priority, table, scope, mtu, advmss, onlink } = resource;
-    const words = [
-      familyOf(destination) === 6 ? "ip -6" : "ip",
-      `route prepend ${title(resource).slice("route ".length)}`,
-      ...(priority === undefined ? [] : [`metric ${priority}`]),
-      ...(table === undefined ? [] : [`table ${table}`]),
-      ...(scope === undefined ? [] : [`scope ${scope}`]),
-      ...(mtu === undefined ? [] : [`mtu ${mtu}`]),
-      ...(advmss === undefined ? [] : [`advmss ${advmss}`]),
-      ...(onlink ? ["onlink"] : []),
-    ];
-    return [commandIn(resource.where, words.join(" "), naming)];
-  },
+  describe: (resource, naming) => [commandIn(resource.where, command("prepend", resource), naming)],
+  describeRemoval: (resource, naming) => [commandIn(resource.where, command("delete", resource), naming)],
   carrier: ({ where, link }) => ({ where, link }),
 };
 
@@ -57,6 +45,21 @@ function removeRoute(resource: RouteResource, kernel: Kernel): void {
 
 function toSpec({ where, link, kind: _, shared: __, ...spec }: RouteResource, kernel: Kernel): RouteSpec {
   return { ...spec, outputIndex: kernel.index(where, link) };
+}
+
+function command(verb: "prepend" | "delete", resource: RouteResource): string {
+  const { destination, priority, table, scope, mtu, advmss, onlink } = resource;
+  return [
+    familyOf(destination) === 6 ? "ip -6 route" : "ip route",
+    verb,
+    title(resource).slice("route ".length),
+    ...(priority === undefined ? [] : [`metric ${priority}`]),
+    ...(table === undefined ? [] : [`table ${table}`]),
+    ...(scope === undefined ? [] : [`scope ${scope}`]),
+    ...(mtu === undefined ? [] : [`mtu ${mtu}`]),
+    ...(advmss === undefined ? [] : [`advmss ${advmss}`]),
+    ...(onlink ? ["onlink"] : []),
+  ].join(" ");
 }
 
 function title({ destination, gateway, link }: RouteResource): string {

@@ -22,6 +22,9 @@ export const rule: ResourceKind<RuleResource> = {
   describe: (resource, naming) => [
     commandIn(resource.where, `ip -${resource.family} rule add ${words(resource)}`, naming),
   ],
+  describeRemoval: (resource, naming) => [
+    commandIn(resource.where, `ip -${resource.family} rule delete ${words(resource)}`, naming),
+  ],
 };
 
 function removeRule(resource: RuleResource, kernel: Kernel): void {

@@ -29,6 +29,7 @@ export const sysctl: ResourceKind<SysctlResource> = {
   // A parameter of a link goes with the link. One of the whole host, such as forwarding, others have come to rely on.
   remove() {},
   describe: ({ where, name, value }, naming) => [commandIn(where, `sysctl -w ${name}=${value}`, naming)],
+  describeRemoval: () => [],
   carrier: ({ where, link }) => (link === undefined ? undefined : { where, link }),
 };
 

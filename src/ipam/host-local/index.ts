@@ -6,8 +6,8 @@
 import { parseCidr } from "../../core/cidr.ts";
 import { AddressError, ConflictError, VerificationError } from "../../core/errors.ts";
 import { formatIp, type Ip, parseIp } from "../../core/ip.ts";
-import type { Call, NetworkCall, Plugin } from "../../core/plugin.ts";
-import type { Result, ResultAddress } from "../../core/result.ts";
+import type { Call, Foresight, NetworkCall, Plugin } from "../../core/plugin.ts";
+import type { Dns, Result, ResultAddress } from "../../core/result.ts";
 import { type Choice, nextFree } from "./allocator.ts";
 import { type Machine, thisMachine } from "./boot.ts";
 import {
@@ -18,6 +18,7 @@ import {
 } from "./configuration.ts";
 import { collectGarbage } from "./garbage.ts";
 import { describeHolder, leaseContent, legacyContent } from "./lease.ts";
+import { readLeases } from "./lease-files.ts";
 import { countLeasable, formatRangeSet, isLeasable, type RangeSet, rangeOf } from "./range.ts";
 import { readResolvConf } from "./resolv-conf.ts";
 import { checkAvailable } from "./status.ts";
@@ -28,6 +29,7 @@ import {
   holderOf,
   isFree,
   lastReserved,
+  peekStore,
   release,
   removeLeftOvers,
   type Store,
@@ -46,6 +48,8 @@ export function makeHostLocal(machine: Machine): Plugin {
     del: (call) => del(call, machine),
     gc: (call) => gc(call, machine),
     status: (call) => checkAvailable(call, machine),
+    foreseeAdd,
+    foreseeDel,
   };
 }
 
@@ -61,14 +65,41 @@ function add(call: Call, machine: Machine): Result {
     take(store, leaseContent(call.containerId, call.ifname), chosen);
     return chosen;
   });
+  return resultOf(configuration, choices, dns);
+}
+
+function foreseeDel(call: Call): string[] {
+  const directory = parseLeaseDirectory(call.config);
+  if (!hasStore(directory)) return [];
+  const content = leaseContent(call.containerId, call.ifname);
+  return readLeases(directory)
+    .filter((lease) => lease.content === content)
+    .map(({ address }) => `rm ${directory}/${address}`);
+}
+
+function resultOf({ routes }: HostLocalConfiguration, choices: readonly Choice[], dns: Dns): Result {
   const ips: ResultAddress[] = [];
   for (const { address, range } of choices) {
     ips.push({ address: `${address}/${range.subnet.bits}`, gateway: formatIp(range.gateway) });
   }
   const result: Result = { ips };
-  if (configuration.routes.length > 0) result.routes = [...configuration.routes];
+  if (routes.length > 0) result.routes = [...routes];
   if (Object.keys(dns).length > 0) result.dns = dns;
   return result;
+}
+
+/** What ADD would lease now: read without the lock and without changing anything, so another ADD may be quicker. */
+function foreseeAdd(call: Call): Foresight {
+  const configuration = parseConfiguration(call.config, call.args);
+  const { directory, sets, resolvConf } = configuration;
+  const dns = resolvConf === undefined ? {} : readResolvConf(resolvConf);
+  const wishes = assignWishes(configuration);
+  const store = peekStore(directory, call.warn);
+  const choices = sets.map((set, i) => choose(store, set, i, wishes.get(set)));
+  const commands = choices.map(
+    ({ address }) => `printf '${call.containerId}\\r\\n${call.ifname}' > ${directory}/${address}`,
+  );
+  return { result: resultOf(configuration, choices, dns), commands };
 }
 
 /** Finds the range set of each requested address. Throws AddressError when one cannot be served, whatever is leased. */

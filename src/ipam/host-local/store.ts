@@ -59,6 +59,15 @@ export function withStore<T>(
   });
 }
 
+/** The folder as it is at this moment, without its lock, for who changes nothing. Throws FileError. */
+export function peekStore(directory: string, warn: (sentence: string) => void): Store {
+  const names = new Set(hasStore(directory) ? allNames(directory) : []);
+  const noIndex = () => {
+    throw new TypeError("A folder that is only looked at has no index");
+  };
+  return { directory, warn, empty: new Set(), index: noIndex, tries: 0, names };
+}
+
 /** Whether a network has a folder. Throws FileError when that cannot be told. */
 export function hasStore(directory: string): boolean {
   try {

@@ -140,7 +140,10 @@ function start(probe: Probe, number: number, endpoints: Endpoints): Running {
 }
 
 function advance(run: Running, arrivals: Arrivals): void {
-  if (run.fd !== undefined) return advanceTcp(run, run.fd);
+  if (run.fd !== undefined) {
+    advanceTcp(run, run.fd);
+    return;
+  }
   const from = arrivals.answers.get(run.number);
   if (from === undefined) return;
   // An answer under another address is one that a real client would drop.

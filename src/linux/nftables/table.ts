@@ -73,7 +73,7 @@ export function deleteTable({ family, name }: TableName): NftRequest {
 
 /** Deletes a table with all that is in it; nothing happens when there is none. */
 export function destroyTable(table: TableName): NftRequest {
-  return withFallback(NFT_MSG_DESTROYTABLE, deleteTable(table));
+  return withFallback(NFT_MSG_DESTROYTABLE, NFT_MSG_GETTABLE, deleteTable(table));
 }
 
 /** The table of a name, or undefined. Throws NetlinkError. */

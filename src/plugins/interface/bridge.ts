@@ -19,6 +19,8 @@ import type {
 } from "../../core/plan.ts";
 import type { Facts, Planner } from "../../core/planner.ts";
 import type { Dns, Result, ResultAddress, ResultInterface, ResultRoute } from "../../core/result.ts";
+import { planMasquerade } from "../masquerade.ts";
+import { planSpoofCheck } from "../spoof-check.ts";
 import { type BridgeConfig, parseBridgeConfig } from "./bridge-config.ts";
 
 export const bridge: Planner<BridgeConfig> = {
@@ -50,9 +52,11 @@ function planBridge(config: BridgeConfig, facts: Facts) {
     },
     ...(config.isGateway ? planGateway(config, ips) : []),
     veth,
+    ...(config.macSpoofCheck ? planSpoofCheck(facts.key, veth.name, veth.peer.mac) : []),
     ...planAddresses(config, facts, ips),
     ...planUp(config, facts, veth),
     ...planRoutes(facts, ips, routes),
+    ...(config.ipMasq ? planMasquerade(facts.key, addressTexts(ips)) : []),
   ];
   const result: Result = {
     interfaces: [
@@ -205,6 +209,10 @@ function addressesOf({ isGateway }: BridgeConfig, { ipam }: Facts): ResultAddres
     const via = gateway ?? (isGateway ? firstHost(address) : undefined);
     return { address, gateway: via, interface: 2 };
   });
+}
+
+function addressTexts(ips: readonly ResultAddress[]): string[] {
+  return ips.map(({ address }) => address);
 }
 
 function firstHost(address: string): string | undefined {

@@ -1,0 +1,184 @@
+/** `tendril add|del|check|gc|status`: a network by its name, as cnitool(1) does it and with its variables. */
+
+import { Command } from "commander";
+import { readCall } from "../cni/dispatch.ts";
+import { parseArgs, parsePath } from "../cni/environment.ts";
+import { resultJson } from "../cni/results/result.ts";
+import { type Attachment, attachmentVariables, cnitoolContainerId } from "../cni/runtime/attachment.ts";
+import { DEFAULT_CACHE_FOLDER, listCached, readCachedResult } from "../cni/runtime/cache.ts";
+import { DEFAULT_NETWORK_FOLDER, loadNetwork, type Network } from "../cni/runtime/network.ts";
+import {
+  addNetwork,
+  checkNetwork,
+  delNetwork,
+  gcNetwork,
+  type Runtime,
+  statusNetwork,
+  walkChain,
+} from "../cni/runtime/operations.ts";
+import { attachmentRequest } from "../cni/runtime/request.ts";
+import { pluginRunner } from "../cni/runtime/runner.ts";
+import { ConfigError } from "../core/errors.ts";
+import type { Call, ValidAttachment } from "../core/plugin.ts";
+import type { Result } from "../core/result.ts";
+import { closeNetns, openNetnsIfExists } from "../linux/netns.ts";
+import { builtin } from "./builtins.ts";
+
+const VARIABLES = `
+Variables:
+  NETCONFPATH      folder of network configurations (${DEFAULT_NETWORK_FOLDER})
+  CNI_PATH         folders of other vendors' plugins, parted by colons
+  CNI_IFNAME       name of the interface in the container (eth0)
+  CNI_CONTAINERID  the container's ID (made from NETNS)
+  CNI_ARGS         extra arguments, such as IP=10.1.0.5;K8S_POD_NAME=web
+  CAP_ARGS         values of capabilities as JSON, such as {"mac":"02:00:00:00:00:05"}`;
+
+/** The five verbs as commands. */
+export function networkCommands(): Command[] {
+  return [
+    attachmentCommand("add", "attach a network namespace to a network", add)
+      .option("--explain", "show what would be done, and change nothing")
+      .addHelpText("after", `${VARIABLES}\n\nExample:\n  tendril add mynet /run/netns/web`),
+    attachmentCommand("check", "check that an attachment is as add left it", check).addHelpText(
+      "after",
+      `${VARIABLES}\n\nExample:\n  tendril check mynet /run/netns/web`,
+    ),
+    attachmentCommand("del", "detach a network namespace from a network", del)
+      .option("--explain", "show what would be done, and change nothing")
+      .addHelpText("after", `${VARIABLES}\n\nExample:\n  tendril del mynet /run/netns/web`),
+    new Command("gc")
+      .description("remove what attachments have left whose network namespace is gone")
+      .argument("<network>", "name of the network")
+      .option("--all", "take no attachment for alive")
+      .addHelpText("after", `${VARIABLES}\n\nExample:\n  tendril gc mynet`)
+      .action(gc),
+    new Command("status")
+      .description("say whether the network's plugins could serve add now")
+      .argument("<network>", "name of the network")
+      .addHelpText("after", `${VARIABLES}\n\nExample:\n  tendril status mynet`)
+      .action(status),
+  ];
+}
+
+type Verb = (network: Network, attachment: Attachment, options: { readonly explain?: boolean }) => void;
+
+function attachmentCommand(name: string, description: string, verb: Verb): Command {
+  return new Command(name)
+    .description(description)
+    .argument("<network>", "name of the network")
+    .argument("<netns>", "path of the network namespace")
+    .action((network: string, netns: string, options: { explain?: boolean }) =>
+      verb(findNetwork(network), attachmentOf(netns), options),
+    );
+}
+
+function add(network: Network, attachment: Attachment, { explain }: { readonly explain?: boolean }): void {
+  if (explain) explainAdd(network, attachment);
+  else print(resultJson(addNetwork(network, attachment, runtime()), network.cniVersion));
+}
+
+function check(network: Network, attachment: Attachment): void {
+  checkNetwork(network, attachment, runtime());
+}
+
+function del(network: Network, attachment: Attachment, { explain }: { readonly explain?: boolean }): void {
+  if (explain) explainDel(network, attachment);
+  else delNetwork(network, attachment, runtime());
+}
+
+function gc(name: string, { all }: { readonly all?: boolean }): void {
+  const network = findNetwork(name);
+  gcNetwork(network, all ? [] : aliveAttachments(network), runtime());
+}
+
+/** cnitool takes none for alive; here those are that have their network namespace. */
+function aliveAttachments(network: Network): ValidAttachment[] {
+  return listCached(DEFAULT_CACHE_FOLDER, network.name, warn).filter(({ netns }) => {
+    const found = openNetnsIfExists(netns);
+    if (found !== undefined) closeNetns(found);
+    return found !== undefined;
+  });
+}
+
+function status(name: string): void {
+  statusNetwork(findNetwork(name), runtime());
+}
+
+/** What each plugin of the chain would do, told that those before it have done theirs. */
+function explainAdd(network: Network, attachment: Attachment): void {
+  walkChain(network, attachment, (plugin, request) => {
+    const call = callOf("ADD", request, attachment);
+    const foresight = builtin(plugin.type)?.foreseeAdd?.(call);
+    console.log(`# ${plugin.type}`);
+    if (foresight === undefined) {
+      console.log("# another vendor's plugin: what it would do only it can tell");
+      return call.config.prevResult ?? {};
+    }
+    for (const command of foresight.commands) console.log(command);
+    return foresight.result;
+  });
+}
+
+function explainDel(network: Network, attachment: Attachment): void {
+  const result: Result | undefined = readCachedResult(DEFAULT_CACHE_FOLDER, network, attachment);
+  for (const plugin of network.plugins.toReversed()) {
+    console.log(`# ${plugin.type}`);
+    const call = callOf("DEL", attachmentRequest(network, plugin, attachment, result), attachment);
+    const commands = builtin(plugin.type)?.foreseeDel?.(call);
+    for (const command of commands ?? ["# another vendor's plugin: what it would do only it can tell"]) {
+      console.log(command);
+    }
+  }
+}
+
+function callOf(verb: "ADD" | "DEL", request: string, attachment: Attachment): Call {
+  const env = { CNI_COMMAND: verb, ...attachmentVariables(attachment, pluginFolders()) };
+  return readCall(verb, { env, stdin: () => request, stderr: warn });
+}
+
+function findNetwork(name: string): Network {
+  return loadNetwork(process.env.NETCONFPATH || DEFAULT_NETWORK_FOLDER, name);
+}
+
+function attachmentOf(netns: string): Attachment {
+  const path = netns.startsWith("/") ? netns : `${process.cwd()}/${netns}`;
+  return {
+    containerId: process.env.CNI_CONTAINERID || cnitoolContainerId(path),
+    netns: path,
+    ifname: process.env.CNI_IFNAME || "eth0",
+    args: [...parseArgs(process.env.CNI_ARGS ?? "")],
+    capabilityArgs: capabilityArgs(process.env.CAP_ARGS),
+  };
+}
+
+function capabilityArgs(text: string | undefined): Record<string, unknown> {
+  if (text === undefined || text === "") return {};
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch (error) {
+    throw new ConfigError("CAP_ARGS", "must be a JSON object", { value: text, cause: error });
+  }
+  throw new ConfigError("CAP_ARGS", "must be a JSON object", { value: text });
+}
+
+function runtime(): Runtime {
+  return {
+    run: pluginRunner({ builtin, inherited: process.env }),
+    path: pluginFolders(),
+    cacheFolder: DEFAULT_CACHE_FOLDER,
+    warn,
+  };
+}
+
+function pluginFolders(): readonly string[] {
+  return parsePath(process.env.CNI_PATH ?? "");
+}
+
+function print(value: unknown): void {
+  console.log(JSON.stringify(value, undefined, 2));
+}
+
+function warn(sentence: string): void {
+  console.error(sentence.trimEnd());
+}

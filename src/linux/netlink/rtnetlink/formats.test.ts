@@ -1,0 +1,240 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { DecodeError } from "../../../core/errors.ts";
+import { formatIpBytes } from "../../../core/ip.ts";
+import { formatMac } from "../../../core/mac.ts";
+import { encode, type Wire } from "../wire.ts";
+import { addressMessage } from "./address.ts";
+import { bridgeData } from "./link/bridge.ts";
+import { bridgePortData } from "./link/bridge-port.ts";
+import { type Link, linkMessage } from "./link/link.ts";
+import { neighbourMessage } from "./neighbour.ts";
+import { routeMessage } from "./route.ts";
+import { ruleMessage } from "./rule.ts";
+
+const u8 = fc.nat(0xff);
+const u16 = fc.nat(0xffff);
+const u32 = fc.nat(0xffffffff);
+const i32 = fc.integer();
+const bool = fc.boolean();
+const name = fc.string({ unit: "grapheme-ascii", maxLength: 15 });
+const ipText = fc
+  .constantFrom(4, 16)
+  .chain((size) => fc.uint8Array({ minLength: size, maxLength: size }))
+  .map(formatIpBytes);
+const macText = fc.uint8Array({ minLength: 6, maxLength: 6 }).map(formatMac);
+/** Numbers beyond those that the kernel has today. */
+const unknown = fc.array(
+  fc.record({ type: fc.integer({ min: 200, max: 0x3fff }), payload: fc.uint8Array({ maxLength: 12 }) }),
+  { minLength: 1, maxLength: 3 },
+);
+
+/** Always these fields, and any of those. */
+function fields(always: Record<string, fc.Arbitrary<unknown>>, some: Record<string, fc.Arbitrary<unknown>>) {
+  return fc
+    .tuple(fc.record(always), fc.record({ ...some, unknown }, { requiredKeys: [] }))
+    .map(([header, rest]) => ({ ...header, ...rest }));
+}
+
+const bridge = fields(
+  {},
+  {
+    forwardDelay: u32,
+    helloTime: u32,
+    maxAge: u32,
+    ageingTime: u32,
+    stpState: u32,
+    priority: u16,
+    vlanFiltering: bool,
+    vlanProtocol: u16,
+    multicastSnooping: bool,
+    vlanDefaultPvid: u16,
+  },
+);
+
+const bridgePort = fields(
+  {},
+  { state: u8, priority: u16, cost: u32, hairpin: bool, learning: bool, unicastFlood: bool, isolated: bool },
+);
+
+const linkHeader = { family: u8, hardware: u16, index: i32, flags: u32, change: u32 };
+const linkFields = {
+  address: macText,
+  broadcast: macText,
+  name,
+  mtu: u32,
+  link: u32,
+  qdisc: name,
+  master: u32,
+  transmitQueueLength: u32,
+  operationalState: u8,
+  linkMode: u8,
+  netnsPid: u32,
+  alias: name,
+  group: u32,
+  netnsFd: u32,
+  promiscuity: u32,
+  transmitQueues: u32,
+  receiveQueues: u32,
+  linkNetnsId: i32,
+};
+
+const port = fc.oneof(
+  fc.constant({}),
+  bridgePort.map((value) => ({ portKind: "bridge", bridgePort: value })),
+  fc.uint8Array({ maxLength: 9 }).map((portData) => ({ portKind: "bond", portData })),
+);
+const kind = fc.oneof(
+  fc.constant({ kind: "veth" }),
+  bridge.map((value) => ({ kind: "bridge", bridge: value })),
+  fields(linkHeader, linkFields).map((peer) => ({ kind: "veth", veth: { peer } })),
+  fc.uint8Array({ maxLength: 9 }).map((data) => ({ kind: "vxlan", data })),
+);
+const info = fc.tuple(kind, port).map(([a, b]) => ({ ...a, ...b }));
+
+const formats: readonly (readonly [string, Wire<unknown>, fc.Arbitrary<unknown>])[] = [
+  ["link", linkMessage, fields(linkHeader, { ...linkFields, info })],
+  ["bridge", bridgeData, bridge],
+  ["bridge port", bridgePortData, bridgePort],
+  [
+    "address",
+    addressMessage,
+    fields(
+      { family: u8, prefixLength: u8, flags8: u8, scope: u8, index: u32 },
+      { address: ipText, local: ipText, label: name, broadcast: ipText, flags: u32, metric: u32 },
+    ),
+  ],
+  [
+    "route",
+    routeMessage,
+    fields(
+      {
+        family: u8,
+        destinationLength: u8,
+        sourceLength: u8,
+        tos: u8,
+        table8: u8,
+        protocol: u8,
+        scope: u8,
+        type: u8,
+        flags: u32,
+      },
+      {
+        destination: ipText,
+        source: ipText,
+        inputIndex: u32,
+        outputIndex: u32,
+        gateway: ipText,
+        priority: u32,
+        preferredSource: ipText,
+        metrics: fields({}, { mtu: u32, advmss: u32 }),
+        table: u32,
+        mark: u32,
+      },
+    ),
+  ],
+  [
+    "neighbour",
+    neighbourMessage,
+    fields(
+      { family: u8, index: i32, state: u16, flags: u8, type: u8 },
+      { destination: ipText, linkAddress: macText, vlan: u16, port: u16, vni: u32, master: u32 },
+    ),
+  ],
+  [
+    "rule",
+    ruleMessage,
+    fields(
+      { family: u8, destinationLength: u8, sourceLength: u8, tos: u8, table8: u8, action: u8, flags: u32 },
+      {
+        destination: ipText,
+        source: ipText,
+        inputName: name,
+        priority: u32,
+        mark: u32,
+        suppressPrefixLength: u32,
+        table: u32,
+        markMask: u32,
+        outputName: name,
+        protocol: u8,
+      },
+    ),
+  ],
+] as const;
+
+/** A value with each byte array, and each unknown attribute, as plain text. */
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== "object" || value === null) return value;
+  if ("payload" in value && "type" in value) return { type: value.type, payload: plain(value.payload) };
+  return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, plain(field)]));
+}
+
+describe.each(formats)("%s", (_, wire, values) => {
+  test("comes back for any value, with the attributes that the table does not know", () => {
+    fc.assert(
+      fc.property(values, (value) => {
+        const written = encode(wire, value);
+        const read = wire.read(written);
+        expect(plain(read)).toEqual(plain(value));
+        expect(encode(wire, read)).toEqual(written);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("cut anywhere or with bytes changed is read or refused with DecodeError", () => {
+    const damage = fc.array(fc.record({ at: fc.nat(), byte: u8 }), { maxLength: 4 });
+    fc.assert(
+      fc.property(values, fc.nat(), damage, (value, cut, changes) => {
+        const written = encode(wire, value);
+        const damaged = written.slice(0, cut % (written.length + 1));
+        for (const { at, byte } of changes) if (damaged.length > 0) damaged[at % damaged.length] = byte;
+        try {
+          wire.read(damaged);
+        } catch (error) {
+          expect(error).toBeInstanceOf(DecodeError);
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test("is read from any bytes or refused with DecodeError", () => {
+    const attributeLike = fc.array(
+      fc.record({ length: fc.nat(24), type: fc.nat(60), payload: fc.uint8Array({ maxLength: 20 }) }),
+      { maxLength: 8 },
+    );
+    const input = fc.oneof(
+      fc.uint8Array({ maxLength: 100 }),
+      attributeLike.map((list) =>
+        Uint8Array.from([
+          ...new Uint8Array(12),
+          ...list.flatMap(({ length, type, payload }) => [length, 0, type, 0, ...payload]),
+        ]),
+      ),
+    );
+    fc.assert(
+      fc.property(input, (bytes) => {
+        try {
+          wire.read(bytes);
+        } catch (error) {
+          expect(error).toBeInstanceOf(DecodeError);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+test("veth peers within veth peers, as deep as an attribute can hold, are read", () => {
+  let link: Link = { name: "innermost" };
+  const depth = 1_000;
+  for (let i = 0; i < depth; i++) link = { info: { kind: "veth", veth: { peer: link } } };
+  const written = encode(linkMessage, link);
+  expect(written.length).toBeGreaterThan(40_000);
+  let read: Link | undefined = linkMessage.read(written);
+  for (let i = 0; i < depth; i++) read = read?.info?.veth?.peer;
+  expect(read?.name).toBe("innermost");
+});
