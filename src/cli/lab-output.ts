@@ -1,7 +1,6 @@
 /** What `tendril lab` prints: tables for people, JSON for programs. Colour only on a terminal. */
 
 import { Table } from "console-table-printer";
-import type { TendrilError } from "../core/errors.ts";
 import type { ConnectivityReport } from "../lab/connectivity.ts";
 import type { Removal } from "../lab/down.ts";
 import type { Lab } from "../lab/lab.ts";
@@ -9,6 +8,7 @@ import type { Path } from "../lab/path.ts";
 import type { StreamFigure } from "../lab/probe/stream.ts";
 import { formatMasquerade, formatMatrix, formatProblems, LEGEND, type Paint } from "../lab/report.ts";
 import { type LabStatus, type MemberStatus, statusAdvice } from "../lab/status.ts";
+import { alignColumns } from "../lab/table.ts";
 
 export interface Output {
   readonly paint: Paint;
@@ -33,11 +33,6 @@ export function output(format: "table" | "json"): Output {
 function paintFor(colours: boolean): Paint {
   const wrap = (code: number) => (text: string) => (colours ? `\u001b[${code}m${text}\u001b[0m` : text);
   return { good: wrap(32), bad: wrap(31), faint: wrap(2), strong: wrap(1) };
-}
-
-/** An error as lines: what was being done, and what to try. */
-export function explainError({ message, details }: TendrilError): string {
-  return `tendril lab: ${message}${details === undefined ? "" : `\n  ${details}`}`;
 }
 
 export function printStatus({ result, paint }: Output, states: readonly LabStatus[]): void {
@@ -106,25 +101,36 @@ interface PathReport {
 }
 
 export function printPath({ result, paint }: Output, report: PathReport): void {
-  const { from, to, paths, commands } = report;
+  const { from, paths, commands } = report;
   result(report, () => [
-    ...paths.flatMap(({ family, address, hops }) => [
-      paint.strong(` ${from} to ${to}, IPv${family}`),
-      ...hops.map(({ address: by, member, roundTrip, unreachable }, i) => {
-        const time = roundTrip === undefined ? "" : `${roundTrip.toFixed(2)} ms`;
-        const words = [String(i + 1).padStart(2), (by ?? "no answer").padEnd(18), (member ?? "").padEnd(12), time];
-        return `  ${words.join("  ")}${unreachable ? "  knows no way on" : ""}`.trimEnd();
-      }),
-      ...(hops.at(-1)?.arrived ? [] : [paint.bad(`      ${address} was not reached`)]),
-      "",
-    ]),
+    ...paths.flatMap((path) => [...pathLines(path, report, paint), ""]),
     ...(commands === undefined
-      ? [` No record of what the plugin made for ${from}.`]
+      ? [` No record of what a plugin made for ${from}.`]
       : [
           paint.strong(` What connects ${from}, as one would type it on ${from.split("/")[0]}`),
           ...commands.map((line) => `  ${line}`),
         ]),
   ]);
+}
+
+/** A line for each hop: who, how long to there and back, and by which route it goes on. */
+function pathLines({ family, address, route, hops }: Path, { from, to }: PathReport, paint: Paint): string[] {
+  const onward = (by: string | undefined) => (by === undefined ? "no route" : by);
+  const rows = [
+    ["", "", from, "", onward(route)],
+    ...hops.map((hop, i) => [
+      String(i + 1).padStart(2),
+      hop.address ?? "no answer",
+      hop.member ?? "",
+      hop.roundTrip === undefined ? "" : `${hop.roundTrip.toFixed(2)} ms`,
+      hop.arrived || hop.member === undefined ? "" : onward(hop.route),
+    ]),
+  ];
+  return [
+    paint.strong(` ${from} to ${to}, IPv${family}`),
+    ...alignColumns(rows).map((line) => `  ${line}`),
+    ...(hops.at(-1)?.arrived ? [] : [paint.bad(`      ${address} was not reached`)]),
+  ];
 }
 
 export function printFigure({ result }: Output, figure: StreamFigure & { from: string; to: string }): void {

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
-import { Command, CommanderError, Option } from "commander";
+import { Command, Option } from "commander";
 import { FileError, TendrilError } from "../core/errors.ts";
 import { findPlugins } from "../lab/attachment.ts";
 import { testConnectivity } from "../lab/connectivity.ts";
@@ -16,7 +16,7 @@ import { measureStream, receiveStream, sendStream } from "../lab/probe/stream.ts
 import { listLabs, requireRecord } from "../lab/record.ts";
 import { labStatus } from "../lab/status.ts";
 import { bringUp } from "../lab/up.ts";
-import { explainError, output, printFigure, printPath, printRemoval, printStatus, printTest } from "./lab-output.ts";
+import { output, printFigure, printPath, printRemoval, printStatus, printTest } from "./lab-output.ts";
 
 /** How long the stream of `lab throughput` lasts, in milliseconds. */
 const STREAM_MS = 1000;
@@ -26,28 +26,10 @@ interface Options {
   readonly output: "table" | "json";
 }
 
-/** Runs `tendril lab` with the words after it, and returns the exit status. */
-export async function runLab(words: readonly string[]): Promise<number> {
-  let status = 0;
-  const program = labProgram((value) => {
-    status = value;
-  });
-  try {
-    await program.parseAsync([...words], { from: "user" });
-    return status;
-  } catch (error) {
-    // Commander has said what was wrong, or has printed the help that was asked for.
-    if (error instanceof CommanderError) return error.exitCode;
-    if (!(error instanceof TendrilError)) throw error;
-    console.error(explainError(error));
-    return 1;
-  }
-}
-
-function labProgram(exit: (status: number) => void): Command {
-  const program = new Command("tendril lab")
-    .description("Clusters of network namespaces on this machine: nodes, subnets, pods, a router and a host outside.")
-    .exitOverride()
+/** `tendril lab` with its verbs. `exit` hears the status to end with where it is another than that of success. */
+export function labCommand(exit: (status: number) => void): Command {
+  const program = new Command("lab")
+    .description("clusters of network namespaces on this machine: nodes, subnets, pods, a router, a host outside")
     .enablePositionalOptions();
   const verb = (usage: string, about: string, example: string) =>
     program.command(usage).description(about).addHelpText("after", `\nExample:\n  ${example}`).exitOverride();
@@ -83,7 +65,7 @@ function labProgram(exit: (status: number) => void): Command {
         "tendril lab path node1/web node3/web",
       ),
     ),
-  ).action(path);
+  ).action((from: string, to: string, options: Options) => exit(path(from, to, options)));
   withOutput(
     withLab(
       verb("throughput <from> <to>", "send one TCP stream for a second", "tendril lab throughput node1/web node3/web"),
@@ -138,14 +120,11 @@ function test(options: Options): number {
   return failed ? 1 : 0;
 }
 
-function path(from: string, to: string, options: Options): void {
+function path(from: string, to: string, options: Options): number {
   const { lab } = chosenRecord(options);
-  printPath(output(options.output), {
-    from,
-    to,
-    paths: tracePaths(lab, from, to),
-    commands: attachmentCommands(lab, from),
-  });
+  const paths = tracePaths(lab, from, to);
+  printPath(output(options.output), { from, to, paths, commands: attachmentCommands(lab, from) });
+  return paths.every(({ hops }) => hops.at(-1)?.arrived) ? 0 : 1;
 }
 
 async function throughput(from: string, to: string, options: Options): Promise<void> {

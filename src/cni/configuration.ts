@@ -44,9 +44,11 @@ function shorten(json: string): string {
   return JSON.stringify(json.length > 100 ? `${json.slice(0, 100)}...` : json);
 }
 
+const versionField = object<{ cniVersion: string }>({ cniVersion: withDefault(text, OLDEST_VERSION) });
+
 /** The version that a configuration is written in. Throws ConfigError, IncompatibleVersionError. */
 export function parseVersion(raw: JsonObject): CniVersion {
-  const { cniVersion } = object<{ cniVersion: string }>({ cniVersion: withDefault(text, OLDEST_VERSION) })(raw, "");
+  const { cniVersion } = versionField(raw, "");
   return checkVersion(cniVersion === "" ? OLDEST_VERSION : cniVersion);
 }
 
@@ -159,17 +161,16 @@ export function parseConfiguration(
   warn: (sentence: string) => void,
 ): NetworkConfig {
   const { prevResult, ...common } = commonFields(raw, "");
-  const own = Object.entries(raw).filter(([key]) => !CHECKED.includes(key.toLowerCase()));
-  const checked = {
+  const config: Record<string, unknown> = { ...raw };
+  for (const key in raw) if (CHECKED.includes(key.toLowerCase())) delete config[key];
+  const checked: Record<string, unknown> = {
     cniVersion,
     ...common,
     prevResult: parsePrevResult(prevResult, cniVersion, verb, warn),
     validAttachments: verb === "GC" ? parseValidAttachments(raw) : undefined,
   };
-  return Object.fromEntries([
-    ...own,
-    ...Object.entries(checked).filter(([, value]) => value !== undefined),
-  ]) as unknown as NetworkConfig;
+  for (const key in checked) if (checked[key] !== undefined) config[key] = checked[key];
+  return config as unknown as NetworkConfig;
 }
 
 function parsePrevResult(

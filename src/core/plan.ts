@@ -31,7 +31,7 @@ export interface BridgeLink extends Placed {
   readonly vlanFiltering?: boolean;
 }
 
-/** A veth pair: this end in the host, the other in the container. */
+/** A veth pair: this end in the host, the other in the container unless it says otherwise. */
 export interface VethLink extends Placed {
   readonly kind: "link";
   readonly type: "veth";
@@ -41,7 +41,7 @@ export interface VethLink extends Placed {
   readonly mtu?: number;
   /** Name of the bridge that this end is a port of. */
   readonly master?: string;
-  readonly peer: { readonly name: string; readonly mac: string };
+  readonly peer: { readonly name: string; readonly mac: string; readonly where?: Where };
 }
 
 export type LinkResource = BridgeLink | VethLink;
@@ -63,6 +63,15 @@ export interface LinkSettingsResource extends Placed {
   readonly set: LinkSettings;
   /** What to set when the attachment goes, for a link that stays. */
   readonly restore?: LinkSettings;
+}
+
+/** VLANs that a bridge's port lets through. */
+export interface PortVlansResource extends Placed {
+  readonly kind: "port-vlans";
+  readonly link: string;
+  readonly vlans: readonly { readonly vlan: number; readonly pvid: boolean; readonly untagged: boolean }[];
+  /** No others, such as the one that the kernel gives to every port. */
+  readonly only: boolean;
 }
 
 export interface AddressResource extends Placed {
@@ -161,6 +170,7 @@ export interface LeaseResource extends Placed {
 export type Resource =
   | LinkResource
   | LinkSettingsResource
+  | PortVlansResource
   | AddressResource
   | RouteResource
   | NeighbourResource

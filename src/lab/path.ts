@@ -9,17 +9,22 @@ import { bare, type Lab, ofFamily } from "./lab.ts";
 import { commandsOf } from "./machine.ts";
 import { netnsName } from "./names.ts";
 import { type Hop, tracePath } from "./probe/path.ts";
+import { lookUpRoute } from "./route-lookup.ts";
 import { addressesOf } from "./status.ts";
 
 export interface NamedHop extends Hop {
   /** Whose address it is. */
   readonly member?: string;
+  /** The route by which it sends on, as ip-route(8) prints it. */
+  readonly route?: string;
 }
 
 export interface Path {
   readonly family: Family;
   /** The target's address. */
   readonly address: string;
+  /** The sender's own route. */
+  readonly route?: string;
   readonly hops: readonly NamedHop[];
 }
 
@@ -29,11 +34,16 @@ export function tracePaths(lab: Lab, from: string, to: string): Path[] {
   const owners = addressOwners(lab);
   return lab.families.map((family) => {
     const address = addressOfMember(lab, to, family);
+    const routeOf = (member: string) => {
+      const route = lookUpRoute(netnsOfMember(lab, member), address);
+      return route === undefined ? {} : { route };
+    };
     const hops = tracePath(netns, address).map((hop): NamedHop => {
       const member = hop.address === undefined ? undefined : owners.get(hop.address);
-      return member === undefined ? hop : { ...hop, member };
+      if (member === undefined) return hop;
+      return { ...hop, member, ...(hop.arrived ? {} : routeOf(member)) };
     });
-    return { family, address, hops };
+    return { family, address, ...routeOf(from), hops };
   });
 }
 

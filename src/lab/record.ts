@@ -3,9 +3,9 @@
  * a crash, knows the lab without the file that described it.
  */
 
-import { closeSync, fstatSync, readdirSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { closeSync, fstatSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { TendrilError } from "../core/errors.ts";
-import { fileErrorCode, openLockFile, readTextIfExists, writeFileAtomic } from "../linux/file.ts";
+import { fileErrorCode, namesIn, openLockFile, readTextIfExists, writeFileAtomic } from "../linux/file.ts";
 import { flock, LOCK_EX } from "../linux/libc.ts";
 import { listNamedNetns } from "../linux/netns.ts";
 import type { Lab } from "./lab.ts";
@@ -68,16 +68,7 @@ export function traces(lab: string): boolean {
 /** The names of all labs of which there is anything. */
 export function listLabs(): string[] {
   const fromNames = listNamedNetns().flatMap((name) => /^tendril-([a-z][a-z0-9]*)-/.exec(name)?.[1] ?? []);
-  return [...new Set([...foldersIn(LABS_FOLDER), ...fromNames])].sort();
-}
-
-function foldersIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (fileErrorCode(error) === "ENOENT") return [];
-    throw error;
-  }
+  return [...new Set([...namesIn(LABS_FOLDER), ...fromNames])].sort();
 }
 
 /** The names of a lab's network namespaces that there are. */

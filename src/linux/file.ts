@@ -7,6 +7,7 @@ import {
   listFolder,
   makeFolder,
   O_CREAT,
+  O_RDONLY,
   O_RDWR,
   O_TRUNC,
   O_WRONLY,
@@ -76,9 +77,20 @@ export function writeFileAtomic(path: string, content: string, options: WriteOpt
       closeFile(fd);
     }
     renameFile(temporary, path);
+    if (options.sync) syncFolder(folderOf(path));
   } catch (error) {
     removeLeftover(temporary);
     throw fileError("write", path, error);
+  }
+}
+
+/** Waits until the disk knows the names in a folder; without it a power cut may bring the old file back. @see fsync(2) */
+function syncFolder(path: string): void {
+  const fd = openFile(path, O_RDONLY);
+  try {
+    syncFile(fd);
+  } finally {
+    closeFile(fd);
   }
 }
 

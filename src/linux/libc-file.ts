@@ -35,7 +35,6 @@ export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
 export const O_TRUNC = 0o1000;
 export const O_APPEND = 0o2000;
-const O_DIRECTORY = 0o200000;
 const O_CLOEXEC = 0o2000000;
 
 const AT_FDCWD = -100;
@@ -198,7 +197,8 @@ export function setModified(path: string, seconds: number): void {
 
 /** The names in a folder, in no order. @see getdents(2) struct linux_dirent64 */
 export function listFolder(path: string): string[] {
-  const fd = openFile(path, O_RDONLY | O_DIRECTORY);
+  // Without O_DIRECTORY, which is another number on arm64; getdents64 answers ENOTDIR itself.
+  const fd = openFile(path, O_RDONLY);
   try {
     const names: string[] = [];
     const decoder = new TextDecoder();

@@ -88,7 +88,7 @@ function removalOrder(resources: readonly Resource[], kinds: Kinds): Resource[] 
 
 function linksOf(link: LinkResource): string[] {
   const here = linkKey(link.where, link.name);
-  return link.type === "veth" ? [here, linkKey("container", link.peer.name)] : [here];
+  return link.type === "veth" ? [here, linkKey(link.peer.where ?? "container", link.peer.name)] : [here];
 }
 
 function linkKey(where: Where, name: string): string {

@@ -21,7 +21,15 @@ import { type Machine, remove } from "./engine.ts";
 import { listRecords } from "./record.ts";
 
 /** Later ones stand on earlier ones, so they go first. */
-const ORDER: readonly ResourceKindName[] = ["link", "link-settings", "sysctl", "address", "nft-table", "nft-chain"];
+const ORDER: readonly ResourceKindName[] = [
+  "link",
+  "link-settings",
+  "port-vlans",
+  "sysctl",
+  "address",
+  "nft-table",
+  "nft-chain",
+];
 
 /** Runs `work` while nobody removes shared resources. */
 export function whileSharing<T>(runFolder: string, work: () => T): T {
@@ -59,6 +67,7 @@ function sharedKey(resource: Resource): string {
     case "sysctl":
       return `${resource.kind} ${resource.name}`;
     case "link-settings":
+    case "port-vlans":
       return `${resource.kind} ${resource.link}`;
     case "address":
       return `${resource.kind} ${resource.link} ${resource.address}`;

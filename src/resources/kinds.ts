@@ -5,6 +5,7 @@ import { address } from "./address.ts";
 import { link } from "./link.ts";
 import { linkSettings } from "./link-settings.ts";
 import { neighbour } from "./neighbour.ts";
+import { portVlans } from "./port-vlans.ts";
 import type { ResourceKind } from "./resource.ts";
 import { route } from "./route.ts";
 import { rule } from "./rule.ts";
@@ -18,6 +19,7 @@ export const kernelKinds: {
 } = {
   link,
   "link-settings": linkSettings,
+  "port-vlans": portVlans,
   address,
   route,
   neighbour,

@@ -1,6 +1,6 @@
 /** Links that are made: bridges and veth pairs. */
 
-import { ConflictError, type KernelError, KernelFeatureError } from "../core/errors.ts";
+import { ConflictError, type KernelError, KernelFeatureError, UnknownContainerError } from "../core/errors.ts";
 import type { BridgeLink, LinkResource, VethLink } from "../core/plan.ts";
 import { createLink, deleteLink, type KernelLink } from "../linux/netlink/rtnetlink/link/link.ts";
 import type { Kernel } from "./kernel.ts";
@@ -24,7 +24,8 @@ export const link: ResourceKind<LinkResource> = {
     }
     const { peer, master } = resource;
     const port = master === undefined ? "" : ` master ${master}`;
-    return [`${head}${port} type veth peer name ${peer.name} address ${peer.mac}${mtu} netns ${naming.container}`];
+    const netns = peer.where === "host" ? "" : ` netns ${naming.container}`;
+    return [`${head}${port} type veth peer name ${peer.name} address ${peer.mac}${mtu}${netns}`];
   },
   describeRemoval: ({ where, name }, naming) => [commandIn(where, `ip link delete dev ${name}`, naming)],
 };
@@ -86,7 +87,8 @@ function removeBridge({ where, name, mac }: BridgeLink, kernel: Kernel): void {
 
 function ensureVeth(veth: VethLink, kernel: Kernel, undo: Undo): void {
   const { name, mac, mtu, master, peer } = veth;
-  const netnsFd = kernel.within("container", () => kernel.container?.fd) as number;
+  if (veth.shared && kernel.link("host", name) !== undefined) return;
+  const netnsFd = peer.where === "host" ? undefined : containerFd(kernel);
   const request = createLink({
     name,
     address: mac,
@@ -96,6 +98,8 @@ function ensureVeth(veth: VethLink, kernel: Kernel, undo: Undo): void {
   });
   kernel.post("host", request, (error) => {
     if (error === undefined) return undo(() => deleteHostLink(kernel, name));
+    // Another ADD was quicker.
+    if (error.code === "EEXIST" && veth.shared) return;
     if (error.code === "EEXIST") throw vethConflict(veth, kernel, error);
     if (error.code === "EOPNOTSUPP") {
       throw new KernelFeatureError("CONFIG_VETH", "Cannot create a veth pair: this kernel has none (CONFIG_VETH)", {
@@ -106,9 +110,14 @@ function ensureVeth(veth: VethLink, kernel: Kernel, undo: Undo): void {
   });
 }
 
+function containerFd(kernel: Kernel): number {
+  if (kernel.container === undefined) throw new UnknownContainerError("The container's network namespace is gone");
+  return kernel.container.fd;
+}
+
 /** The kernel says EEXIST for either end. */
 function vethConflict({ name, peer }: VethLink, kernel: Kernel, cause: KernelError): Error {
-  const inContainer = kernel.link("container", peer.name) !== undefined;
+  const inContainer = kernel.link(peer.where ?? "container", peer.name) !== undefined;
   const what = inContainer ? `"${peer.name}" already exists in the container` : `"${name}" already exists in the host`;
   return new ConflictError(`Cannot create a veth pair: interface ${what}`, { cause });
 }
@@ -124,11 +133,12 @@ function verifyVeth(veth: VethLink, kernel: Kernel): string[] {
   if (master !== undefined && host.master !== kernel.link("host", master)?.index) {
     findings.push(`"${name}" is not a port of "${master}"`);
   }
-  if (!kernel.has("container")) return [...findings, "the container's network namespace is gone"];
-  const end = kernel.link("container", peer.name);
-  if (end === undefined) return [...findings, `interface "${peer.name}" is not in the container`];
+  const where = peer.where ?? "container";
+  if (!kernel.has(where)) return [...findings, "the container's network namespace is gone"];
+  const end = kernel.link(where, peer.name);
+  if (end === undefined) return [...findings, `interface "${peer.name}" is not in the ${where}`];
   if (end.info?.kind !== "veth" || host.link !== end.index || end.link !== host.index) {
-    findings.push(`"${peer.name}" in the container is not the other end of "${name}"`);
+    findings.push(`"${peer.name}" in the ${where} is not the other end of "${name}"`);
   }
   if (end.address !== peer.mac) findings.push(`"${peer.name}" has MAC ${end.address}, not ${peer.mac}`);
   return findings;

@@ -1,7 +1,6 @@
 /** What a test needs of the machine; where it is missing the test is skipped, and its name says why. */
 
 import { test } from "bun:test";
-import { existsSync } from "node:fs";
 
 /** Says what is missing, or undefined when it is there. */
 export type Need = () => string | undefined;
@@ -30,7 +29,12 @@ export function program(name: string): Need {
   return () => (Bun.which(name) === null ? `no program "${name}" on PATH` : undefined);
 }
 
-/** A file, such as a header of the C library. */
-export function file(path: string): Need {
-  return () => (existsSync(path) ? undefined : `no file "${path}"`);
+/** A C compiler that finds these headers. */
+export function headers(...names: readonly string[]): Need {
+  return () => {
+    if (Bun.which("gcc") === null) return `no program "gcc" on PATH`;
+    const source = names.map((name) => `#include <${name}>\n`).join("");
+    const compiled = Bun.spawnSync(["gcc", "-E", "-"], { stdin: Buffer.from(source), stdout: "ignore" });
+    return compiled.exitCode === 0 ? undefined : `gcc lacks one of the headers ${names.join(", ")}`;
+  };
 }

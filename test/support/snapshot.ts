@@ -8,7 +8,7 @@ import { listNamedNetns } from "../../src/linux/netns.ts";
 import { OWN_PREFIX } from "./namespaces.ts";
 
 /** The kernel takes a namespace's links and a process's entries away some time after the call that ended them. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 4_000;
 
 /**
  * One line for each thing: this thread's network namespace, its links and nf_tables tables, named namespaces of this
@@ -60,11 +60,14 @@ function children(): string[] {
   return pids.flatMap((pid) => (existsSync(`/proc/${pid}/cmdline`) && pid !== "" ? [`process ${pid}`] : []));
 }
 
-/** Sockets, namespaces and files; not the pipes and the like that the runtime makes and keeps for itself. */
+/** Sockets, namespaces and files; not the pipes and socket pairs that the runtime makes and keeps for itself. */
 function descriptors(): string[] {
+  const local = readFileSync("/proc/net/unix", "utf8");
   return readdirSync("/proc/self/fd").flatMap((fd) => {
     try {
       const target = readlinkSync(`/proc/self/fd/${fd}`);
+      const inode = /^socket:\[([0-9]+)\]$/.exec(target)?.[1];
+      if (inode !== undefined && new RegExp(`\\b${inode}\\b`).test(local)) return [];
       return /^(socket:|net:|\/(?!dev|proc))/.test(target) ? [`open ${target.replace(/^socket:.*/, "socket")}`] : [];
     } catch {
       // The descriptor by which the folder was read.

@@ -45,7 +45,9 @@ type Loose<T> = { [K in keyof Required<T>]: Required<T>[K] | undefined };
 
 /** A value without those of its fields that are undefined, empty text or empty lists. */
 export function present<T extends object>(fields: Loose<T>): T {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => isPresent(value))) as T;
+  const result: Partial<Loose<T>> = {};
+  for (const key in fields) if (isPresent(fields[key])) result[key] = fields[key];
+  return result as T;
 }
 
 function isPresent(value: unknown): boolean {

@@ -125,6 +125,16 @@ describe("parsing", () => {
     expect(parseResult({ ips, dns: {} }, "1.1.0", "result")).toEqual({ ips: [{ address: "fd00::5/64" }] });
   });
 
+  test("a zero is absent where it means nothing, and stays where it has a meaning", () => {
+    const route = { dst: "0.0.0.0/0", mtu: 0, advmss: 0, priority: 0, table: 0, scope: 0 };
+    const value = { interfaces: [{ name: "eth0", mtu: 0, mac: "" }], ips: [{ address: "10.1.0.5/16", interface: 0 }] };
+    expect(parseResult({ ...value, routes: [route] }, "1.1.0", "result")).toEqual({
+      interfaces: [{ name: "eth0" }],
+      ips: [{ address: "10.1.0.5/16", interface: 0 }],
+      routes: [{ dst: "0.0.0.0/0", table: 0, scope: 0 }],
+    });
+  });
+
   test("the family of an address of 0.3 to 0.4 may be left out", () => {
     expect(parseResult({ ips: [{ address: "10.1.0.5/16" }] }, "0.4.0", "result")).toEqual({
       ips: [{ address: "10.1.0.5/16" }],

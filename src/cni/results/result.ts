@@ -32,7 +32,8 @@ const formats: readonly Format[] = [
 ];
 
 function formatOf(version: CniVersion): Format {
-  return formats.find(({ since }) => compareVersions(version, since) >= 0) as Format;
+  for (const format of formats) if (compareVersions(version, format.since) >= 0) return format;
+  throw new RangeError(`No form of results is as old as "${version}"`);
 }
 
 /**

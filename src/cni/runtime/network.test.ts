@@ -130,7 +130,9 @@ describe("a list of plugins", () => {
   ];
   for (const [cniVersion, cniVersions, chosen] of selections) {
     test(`of cniVersion ${cniVersion} and cniVersions ${cniVersions} the version ${chosen} is chosen`, () => {
-      expect(parseList({ ...list("net", "a"), cniVersion, cniVersions }, "", () => []).cniVersion).toBe(chosen);
+      expect(parseList({ ...list("net", "a"), cniVersion, cniVersions }, "", () => []).cniVersion as string).toBe(
+        chosen,
+      );
     });
   }
 

@@ -65,7 +65,7 @@ function chain(more: Record<string, unknown> = {}): Network {
     cniVersion: "1.1.0",
     name: "net",
     plugins: [
-      { type: "first", own: { a: [1] } },
+      { type: "first", own: { a: [1] }, name: "of the plugin", cniVersion: "0.1.0" },
       { type: "second", capabilities: { portMappings: true, mac: false, ips: true } },
       { type: "third" },
     ],
@@ -94,8 +94,11 @@ describe("ADD", () => {
     const runtime = fakeRuntime(freshFolder());
     const result = addNetwork(chain(), attachment, runtime);
     expect(order(runtime)).toEqual(["ADD first", "ADD second", "ADD third"]);
-    const before = runtime.steps.map(({ request }) => (request.prevResult as { ips?: [] } | undefined)?.ips?.length);
-    expect(before).toEqual([undefined, 1, 2]);
+    const before = runtime.steps.map(
+      ({ request }) => (request.prevResult as { ips?: object[] } | undefined)?.ips?.length ?? 0,
+    );
+    expect(before).toEqual([0, 1, 2]);
+    expect(runtime.steps[0]?.request).not.toHaveProperty("prevResult");
     expect(result.ips?.map(({ address }) => address)).toEqual(["10.1.0.1/16", "10.1.0.2/16", "10.1.0.3/16"]);
   });
 
@@ -330,6 +333,10 @@ describe("GC", () => {
     folder.write("results/net-broken-eth0", "{");
     const runtime = fakeRuntime(folder);
     gcNetwork(chain(), [], runtime);
+    expect(order(runtime)).toEqual([
+      ...["third", "second", "first"].map((plugin) => `DEL ${plugin}`),
+      ...["first", "second", "third"].map((plugin) => `GC ${plugin}`),
+    ]);
     expect(cached(folder).sort()).toEqual(["net-broken-eth0", "net-c1-c1-eth0"]);
     expect(runtime.warnings.join()).toContain("net-broken-eth0");
   });

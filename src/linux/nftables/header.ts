@@ -3,7 +3,7 @@
 import { DecodeError } from "../../core/errors.ts";
 import type { NftFamily } from "../../core/nftables.ts";
 import { message, type WithUnknown } from "../netlink/attributes.ts";
-import { be16, struct, u8, type Wire } from "../netlink/wire.ts";
+import { be16, type PlacedWire, struct, u8 } from "../netlink/wire.ts";
 import { NFPROTO_ARP, NFPROTO_BRIDGE, NFPROTO_INET, NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_NETDEV } from "./constants.ts";
 
 export interface NfHeader {
@@ -17,7 +17,7 @@ export interface NfHeader {
 export const nfHeader = struct<NfHeader>(4, { protocol: [0, u8], version: [1, u8], resource: [2, be16] });
 
 /** The format of a message with this body. */
-export function nfMessage<T extends WithUnknown>(body: Wire<T>): Wire<NfHeader & T> {
+export function nfMessage<T extends WithUnknown>(body: PlacedWire<T>): PlacedWire<NfHeader & T> {
   return message(nfHeader, body);
 }
 

@@ -1,6 +1,7 @@
 /** The configuration of `bridge`. @see https://www.cni.dev/plugins/current/main/bridge/ */
 
 import { ConfigError } from "../../core/errors.ts";
+import { interfaceNameProblem } from "../../core/names.ts";
 import type { Call, NetworkConfig } from "../../core/plugin.ts";
 import type { Dns } from "../../core/result.ts";
 import { boolean, integer, interfaceName, list, mac, object, oneOf, optional, withDefault } from "../../core/schema.ts";
@@ -95,6 +96,13 @@ export function parseBridgeConfig(config: NetworkConfig, args: Call["args"]): Br
   }
   if (parsed.hairpinMode && parsed.promiscMode) {
     throw new ConfigError("hairpinMode", 'cannot be used together with "promiscMode"', { value: true });
+  }
+  if (parsed.vlan !== 0 && parsed.isGateway) {
+    const problem = interfaceNameProblem(`${parsed.bridge}.${parsed.vlan}`);
+    if (problem !== undefined) {
+      const value = `${parsed.bridge}.${parsed.vlan}`;
+      throw new ConfigError("bridge", `and "vlan" make the gateway's interface name, which ${problem}`, { value });
+    }
   }
   return parsed;
 }

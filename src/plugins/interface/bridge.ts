@@ -12,6 +12,7 @@ import { attachmentMac, hostVethName, sharedMac } from "../../core/names.ts";
 import type {
   AddressResource,
   BridgeLink,
+  PortVlansResource,
   Resource,
   RouteResource,
   SysctlResource,
@@ -50,8 +51,9 @@ function planBridge(config: BridgeConfig, facts: Facts) {
       link: config.bridge,
       set: { up: true, promisc: config.promiscMode ? true : undefined },
     },
-    ...(config.isGateway ? planGateway(config, ips) : []),
+    ...(config.isGateway ? planGateway(config, facts, ips) : []),
     veth,
+    ...planPortVlans(config, veth.name),
     ...(config.macSpoofCheck ? planSpoofCheck(facts.key, veth.name, veth.peer.mac) : []),
     ...planAddresses(config, facts, ips),
     ...planUp(config, facts, veth),
@@ -63,6 +65,7 @@ function planBridge(config: BridgeConfig, facts: Facts) {
       { name: config.bridge, mac: facts.links.get(`host/${config.bridge}`)?.mac ?? link.mac },
       { name: veth.name, mac: veth.mac },
       { name: veth.peer.name, mac: veth.peer.mac, sandbox: facts.netns },
+      ...vlanGatewayInterface(config, facts, ips),
     ],
     ips: config.usesIpam ? ips : undefined,
     routes: config.usesIpam ? routes : undefined,
@@ -114,7 +117,7 @@ function adoptedEnds(
 ): [host: ResultInterface | undefined, container: ResultInterface | undefined] {
   const interfaces = adopted?.interfaces ?? [];
   const container = interfaces.find(({ name, sandbox }) => name === ifname && sandbox === netns);
-  const host = interfaces.find(({ name, sandbox }) => !sandbox && name !== bridgeName);
+  const host = interfaces.find(({ name, sandbox }) => !sandbox && name.split(".")[0] !== bridgeName);
   return [host, container];
 }
 
@@ -178,7 +181,9 @@ function planRoutes({ key }: Facts, ips: readonly ResultAddress[], routes: reado
 }
 
 /** The gateway addresses on the bridge, and forwarding in their families. */
-function planGateway({ bridge: link, forceAddress }: BridgeConfig, ips: readonly ResultAddress[]): Resource[] {
+function planGateway(config: BridgeConfig, facts: Facts, ips: readonly ResultAddress[]): Resource[] {
+  const link = gatewayLink(config);
+  const { forceAddress } = config;
   const gateways = ips.flatMap(({ address, gateway }) => (gateway ? [`${gateway}/${address.split("/")[1]}`] : []));
   const addresses = [...new Set(gateways)].map(
     (address): AddressResource => ({
@@ -200,7 +205,58 @@ function planGateway({ bridge: link, forceAddress }: BridgeConfig, ips: readonly
       value: "1",
     }),
   );
-  return [...addresses, ...forwarding];
+  return [...(config.vlan === 0 ? [] : planVlanGateway(config, facts)), ...addresses, ...forwarding];
+}
+
+/** The VLAN's gateway as the runtime is told of it. */
+function vlanGatewayInterface(
+  config: BridgeConfig,
+  { bootId }: Facts,
+  ips: readonly ResultAddress[],
+): ResultInterface[] {
+  if (config.vlan === 0 || !config.isGateway || ips.length === 0) return [];
+  const name = gatewayLink(config);
+  return [{ name, mac: sharedMac(bootId, name) }];
+}
+
+/** The link that carries the gateways' addresses: the bridge, or with a VLAN an end of a pair of its own. */
+function gatewayLink({ bridge: name, vlan }: BridgeConfig): string {
+  return vlan === 0 ? name : `${name}.${vlan}`;
+}
+
+/** The bridge itself is in no VLAN, so the gateway of one is the far end of a veth pair whose port is in it. */
+function planVlanGateway(config: BridgeConfig, { bootId }: Facts): Resource[] {
+  const { bridge: master, vlan, mtu } = config;
+  const end = gatewayLink(config);
+  const port = hostVethName({ network: "gateway", containerId: bootId, ifname: end });
+  const place = { where: "host", shared: true } as const;
+  return [
+    {
+      ...place,
+      kind: "link",
+      type: "veth",
+      name: port,
+      mac: sharedMac(bootId, port),
+      mtu,
+      master,
+      peer: { name: end, mac: sharedMac(bootId, end), where: "host" },
+    },
+    { ...place, kind: "port-vlans", link: port, vlans: [ownVlan(vlan)], only: !config.preserveDefaultVlan },
+    { ...place, kind: "link-settings", link: port, set: { up: true } },
+    { ...place, kind: "link-settings", link: end, set: { up: true } },
+  ];
+}
+
+/** The VLANs of the container's port; one that has a trunk only is in VLAN 1 untagged, as it was before trunks. */
+function planPortVlans({ vlan, vlanTrunk, preserveDefaultVlan }: BridgeConfig, link: string): PortVlansResource[] {
+  if (vlan === 0 && vlanTrunk.length === 0) return [];
+  const own = ownVlan(vlan === 0 ? 1 : vlan);
+  const tagged = vlanTrunk.filter((id) => id !== own.vlan).map((id) => ({ vlan: id, pvid: false, untagged: false }));
+  return [{ kind: "port-vlans", where: "host", link, vlans: [own, ...tagged], only: !preserveDefaultVlan }];
+}
+
+function ownVlan(vlan: number) {
+  return { vlan, pvid: true, untagged: true };
 }
 
 /** The IPAM plugin's addresses; with `isGateway` one without a gateway gets the first address of its network. */

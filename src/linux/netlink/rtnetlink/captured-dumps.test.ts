@@ -216,20 +216,20 @@ const ADDRESSES: Captured = {
   ],
   printed: [
     {
-      family: "inet6",
-      local: "fe80::ff:fe00:1",
-      prefixlen: 64,
-      scope: "link",
-      valid_life_time: 4294967295,
-      preferred_life_time: 4294967295,
-    },
-    {
       family: "inet",
       local: "10.1.2.3",
       prefixlen: 24,
       broadcast: "10.1.2.255",
       scope: "global",
       label: "cni0",
+      valid_life_time: 4294967295,
+      preferred_life_time: 4294967295,
+    },
+    {
+      family: "inet6",
+      local: "fe80::ff:fe00:1",
+      prefixlen: 64,
+      scope: "link",
       valid_life_time: 4294967295,
       preferred_life_time: 4294967295,
     },

@@ -1,0 +1,155 @@
+/**
+ * The executable is killed after every single step of an ADD and of a DEL; afterwards DEL, GC or another ADD sets all
+ * right. Every plugin, and every kind of plan that the bridge has.
+ */
+
+import { beforeAll, describe, expect } from "bun:test";
+import { type AttachmentCase, attachmentCases } from "../support/attachment-cases.ts";
+import { expectSameState, killAtEachStep } from "../support/kills.ts";
+import { needs, root } from "../support/needs.ts";
+import { stateOf } from "../support/network-state.ts";
+import {
+  call,
+  type Container,
+  expectBuilt,
+  fail,
+  type PluginCall,
+  succeed,
+  testHosts,
+  withResult,
+  withValid,
+} from "../support/plugin-calls.ts";
+import { expectNothingLeft } from "../support/snapshot.ts";
+
+beforeAll(expectBuilt);
+expectNothingLeft();
+const hosts = testHosts();
+
+/** The code of ConflictError. */
+const CONFLICT = 103;
+
+/** A container on a host of its own, and the calls about it. */
+function stage({ config, ifname, path }: AttachmentCase) {
+  const host = hosts.fresh();
+  const container = hosts.container("c1", ifname);
+  const network = config(host);
+  const request = (verb: PluginCall["verb"], result?: unknown, whose: Container = container): PluginCall => ({
+    verb,
+    container: whose,
+    path: path?.(host),
+    config: result === undefined ? network : withResult(network, result),
+  });
+  const collect = (...valid: Container[]): PluginCall => ({
+    verb: "GC",
+    path: path?.(host),
+    config: withValid(network, valid),
+  });
+  return { host, container, network, request, collect, state: () => stateOf(host, [container.namespace]) };
+}
+
+/** Plugins that the engine runs have steps; the IPAM plugins by themselves have none, and finish at the first try. */
+function leastKills({ config }: AttachmentCase, stepsOfBridge: number): number {
+  const { type } = config({ dataDir: "", path: () => "" } as never);
+  return type === "bridge" ? stepsOfBridge : type === "loopback" ? 2 : 0;
+}
+
+for (const each of attachmentCases) {
+  const test = needs(root, ...(each.need === undefined ? [] : [each.need]));
+
+  describe.concurrent(each.name, () => {
+    test("an ADD killed after any step leaves nothing once DEL and GC have come", async () => {
+      const { host, request, collect, state } = stage(each);
+      const before = await state();
+      const after = async (step: number) => {
+        await succeed(host, request("DEL"));
+        await succeed(host, collect());
+        expectSameState(`ADD killed after step ${step}, DEL, GC`, await state(), before);
+      };
+      const result = await killAtEachStep({
+        host,
+        call: () => request("ADD"),
+        after,
+        atLeast: leastKills(each, 5),
+      });
+      await succeed(host, request("CHECK", result));
+      await succeed(host, request("DEL", result));
+      await succeed(host, collect());
+      expectSameState("ADD, CHECK, DEL, GC", await state(), before);
+    });
+
+    test("an ADD killed after any step leaves nothing once GC has come, without any DEL", async () => {
+      const { host, request, collect, state } = stage(each);
+      const before = await state();
+      const after = async (step: number) => {
+        await succeed(host, collect());
+        expectSameState(`ADD killed after step ${step}, GC`, await state(), before);
+      };
+      await killAtEachStep({ host, call: () => request("ADD"), after });
+      await after(0);
+    });
+
+    test("another ADD repairs what one killed after any step has left", async () => {
+      const { host, request, collect, state } = stage(each);
+      const before = await state();
+      const whole = await state0(each);
+      const after = async (step: number) => {
+        const again = await call(host, request("ADD"));
+        let result = again.answer;
+        if (again.status !== 0) {
+          // Killed after the attachment was complete but before it could say so: that is a second ADD without DEL.
+          expect({ step, said: again.answer }).toMatchObject({ step, said: { code: CONFLICT } });
+          await succeed(host, request("DEL"));
+          result = await succeed(host, request("ADD"));
+        }
+        await succeed(host, request("CHECK", result));
+        expect({ step, kinds: kindsOf(await state()) }).toEqual({ step, kinds: whole });
+        await succeed(host, request("DEL", result));
+        await succeed(host, collect());
+        expectSameState(`ADD killed after step ${step}, ADD, CHECK, DEL, GC`, await state(), before);
+      };
+      await killAtEachStep({ host, call: () => request("ADD"), after });
+    });
+
+    test("only the last step of ADD is one after which another ADD is refused", async () => {
+      const { host, request, collect } = stage(each);
+      const refused: number[] = [];
+      let steps = 0;
+      const after = async (step: number) => {
+        steps = step;
+        const again = await call(host, request("ADD"));
+        if (again.status !== 0) refused.push(step);
+        await succeed(host, request("DEL"));
+        await succeed(host, collect());
+      };
+      await killAtEachStep({ host, call: () => request("ADD"), after });
+      expect(refused.filter((step) => step !== steps)).toEqual([]);
+    });
+
+    test("a DEL killed after any step leaves nothing once another DEL and GC have come", async () => {
+      const { host, request, collect, state } = stage(each);
+      const before = await state();
+      let result: unknown;
+      const after = async (step: number) => {
+        await succeed(host, request("DEL", result));
+        await succeed(host, collect());
+        expectSameState(`DEL killed after step ${step}, DEL, GC`, await state(), before);
+      };
+      const makeAndDelete = async () => {
+        result = await succeed(host, request("ADD"));
+        return request("DEL", result);
+      };
+      await killAtEachStep({ host, call: makeAndDelete, after, atLeast: leastKills(each, 1) });
+    });
+
+    test("a DEL killed after any step leaves nothing once GC has come", async () => {
+      const { host, request, collect, state } = stage(each);
+      const before = await state();
+      const after = async (step: number) => {
+        await succeed(host, collect());
+        expectSameState(`DEL killed after step ${step}, GC`, await state(), before);
+      };
+      const makeAndDelete = async () => request("DEL", await succeed(host, request("ADD")));
+      await killAtEachStep({ host, call: makeAndDelete, after });
+    });
+  });
+}

@@ -1,0 +1,108 @@
+/** The configurations that crash tests go through: every plugin, and what makes a bridge's plan differ. */
+
+import { existsSync, mkdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import type { Need } from "./needs.ts";
+import { type Config, type Host, PLUGINS } from "./plugin-calls.ts";
+
+export interface AttachmentCase {
+  readonly name: string;
+  readonly ifname?: string;
+  readonly need?: Need;
+  /** The folders of executables, where ours is not enough. */
+  readonly path?: (host: Host) => readonly string[];
+  readonly config: (host: Host) => Config;
+  /** It gives addresses but changes no link, so a second container on the same bridge means nothing. */
+  readonly alone?: true;
+}
+
+const peers = process.env.TENDRIL_PEER_PLUGINS ?? "";
+
+/** The Go plugins, where they are to be had. */
+export function goPlugin(name: string): Need {
+  return () =>
+    existsSync(`${peers}/${name}`) ? undefined : `TENDRIL_PEER_PLUGINS names no folder with the Go plugin "${name}"`;
+}
+
+export const V4 = [{ subnet: "10.77.0.0/24" }];
+export const V6 = [{ subnet: "fd77::/64" }];
+
+function bridge(fields: Record<string, unknown>): Config {
+  return { cniVersion: "1.1.0", name: "net", type: "bridge", bridge: "br0", ...fields };
+}
+
+export function hostLocal({ dataDir }: Host, ...ranges: readonly unknown[]): Record<string, unknown> {
+  return { type: "host-local", dataDir, ranges };
+}
+
+/** A folder in which the Go host-local has a name of its own, so that it is not taken for ours. */
+function folderWithPeer(host: Host): readonly string[] {
+  const folder = host.path("peer");
+  if (!existsSync(folder)) {
+    mkdirSync(folder);
+    symlinkSync(join(peers, "host-local"), join(folder, "go-host-local"));
+  }
+  return [PLUGINS, folder];
+}
+
+export const attachmentCases: readonly AttachmentCase[] = [
+  { name: "bridge without IPAM", config: () => bridge({ mtu: 1400 }) },
+  {
+    name: "bridge with host-local, IPv4 and isDefaultGateway",
+    config: (host) => bridge({ isDefaultGateway: true, ipam: hostLocal(host, V4) }),
+  },
+  {
+    name: "bridge with host-local, dual stack",
+    config: (host) => bridge({ isDefaultGateway: true, enabledad: true, ipam: hostLocal(host, V4, V6) }),
+  },
+  {
+    name: "bridge with ipMasq, dual stack",
+    config: (host) => bridge({ isDefaultGateway: true, ipMasq: true, ipam: hostLocal(host, V4, V6) }),
+  },
+  {
+    name: "bridge with macspoofchk",
+    config: (host) => bridge({ macspoofchk: true, isGateway: true, ipam: hostLocal(host, V4) }),
+  },
+  {
+    name: "bridge with portIsolation, hairpinMode and static addresses",
+    config: () =>
+      bridge({
+        portIsolation: true,
+        hairpinMode: true,
+        isGateway: true,
+        ipam: {
+          type: "static",
+          addresses: [{ address: "10.77.0.9/24", gateway: "10.77.0.1" }, { address: "fd77::9/64" }],
+          routes: [{ dst: "10.78.0.0/16" }, { dst: "fd78::/64", gw: "fd77::1" }],
+        },
+      }),
+  },
+  { name: "bridge with promiscMode", config: () => bridge({ promiscMode: true, disableContainerInterface: true }) },
+  {
+    name: "bridge with the Go host-local",
+    need: goPlugin("host-local"),
+    path: folderWithPeer,
+    config: (host) => bridge({ isGateway: true, ipam: { ...hostLocal(host, V4), type: "go-host-local" } }),
+  },
+  {
+    name: "loopback",
+    ifname: "lo",
+    alone: true,
+    config: () => ({ cniVersion: "1.1.0", name: "lo", type: "loopback" }),
+  },
+  {
+    name: "host-local",
+    alone: true,
+    config: (host) => ({ cniVersion: "1.1.0", name: "net", type: "host-local", ipam: hostLocal(host, V4, V6) }),
+  },
+  {
+    name: "static",
+    alone: true,
+    config: () => ({
+      cniVersion: "1.1.0",
+      name: "net",
+      type: "static",
+      ipam: { type: "static", addresses: [{ address: "10.77.0.9/24" }] },
+    }),
+  },
+];
