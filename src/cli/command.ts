@@ -3,6 +3,7 @@
 import { Command, CommanderError } from "commander";
 import { errorMessage } from "../cni/errors.ts";
 import { TendrilError } from "../core/errors.ts";
+import { labCommand } from "./lab.ts";
 import { networkCommands } from "./network.ts";
 
 /** Runs a command line and returns the exit status: 0 when it did what it says, 1 when not, 2 for a wrong line. */
@@ -10,11 +11,16 @@ export async function runCli(args: readonly string[]): Promise<number> {
   const program = new Command("tendril")
     .description("Connects pods, and any other container, to networks")
     .exitOverride()
+    .enablePositionalOptions()
     .showHelpAfterError("(tendril --help tells more)");
-  for (const command of networkCommands()) program.addCommand(inherit(command));
+  let status = 0;
+  const exit = (given: number): void => {
+    status = given;
+  };
+  for (const command of [...networkCommands(), labCommand(exit)]) program.addCommand(inherit(command));
   try {
     await program.parseAsync([...args], { from: "user" });
-    return 0;
+    return status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     console.error(`tendril: ${errorMessage(error)}`);

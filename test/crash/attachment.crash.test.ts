@@ -9,10 +9,9 @@ import { expectSameState, killAtEachStep } from "../support/kills.ts";
 import { needs, root } from "../support/needs.ts";
 import { stateOf } from "../support/network-state.ts";
 import {
-  call,
   type Container,
+  call,
   expectBuilt,
-  fail,
   type PluginCall,
   succeed,
   testHosts,
@@ -44,13 +43,7 @@ function stage({ config, ifname, path }: AttachmentCase) {
     path: path?.(host),
     config: withValid(network, valid),
   });
-  return { host, container, network, request, collect, state: () => stateOf(host, [container.namespace]) };
-}
-
-/** Plugins that the engine runs have steps; the IPAM plugins by themselves have none, and finish at the first try. */
-function leastKills({ config }: AttachmentCase, stepsOfBridge: number): number {
-  const { type } = config({ dataDir: "", path: () => "" } as never);
-  return type === "bridge" ? stepsOfBridge : type === "loopback" ? 2 : 0;
+  return { host, container, request, collect, state: () => stateOf(host, [container.namespace]) };
 }
 
 for (const each of attachmentCases) {
@@ -69,7 +62,7 @@ for (const each of attachmentCases) {
         host,
         call: () => request("ADD"),
         after,
-        atLeast: leastKills(each, 5),
+        atLeast: each.steps.add,
       });
       await succeed(host, request("CHECK", result));
       await succeed(host, request("DEL", result));
@@ -91,38 +84,34 @@ for (const each of attachmentCases) {
     test("another ADD repairs what one killed after any step has left", async () => {
       const { host, request, collect, state } = stage(each);
       const before = await state();
-      const whole = await state0(each);
+      const refused: number[] = [];
+      const sizes = new Set<number>();
+      let last = 0;
       const after = async (step: number) => {
+        last = step;
         const again = await call(host, request("ADD"));
         let result = again.answer;
         if (again.status !== 0) {
-          // Killed after the attachment was complete but before it could say so: that is a second ADD without DEL.
           expect({ step, said: again.answer }).toMatchObject({ step, said: { code: CONFLICT } });
+          refused.push(step);
           await succeed(host, request("DEL"));
           result = await succeed(host, request("ADD"));
         }
         await succeed(host, request("CHECK", result));
-        expect({ step, kinds: kindsOf(await state()) }).toEqual({ step, kinds: whole });
+        sizes.add((await state()).length);
         await succeed(host, request("DEL", result));
         await succeed(host, collect());
         expectSameState(`ADD killed after step ${step}, ADD, CHECK, DEL, GC`, await state(), before);
       };
       await killAtEachStep({ host, call: () => request("ADD"), after });
-    });
-
-    test("only the last step of ADD is one after which another ADD is refused", async () => {
-      const { host, request, collect } = stage(each);
-      const refused: number[] = [];
-      let steps = 0;
-      const after = async (step: number) => {
-        steps = step;
-        const again = await call(host, request("ADD"));
-        if (again.status !== 0) refused.push(step);
-        await succeed(host, request("DEL"));
-        await succeed(host, collect());
-      };
-      await killAtEachStep({ host, call: () => request("ADD"), after });
-      expect(refused.filter((step) => step !== steps)).toEqual([]);
+      // After the last step the attachment is complete, only nobody has been told: a second ADD without DEL.
+      expect(refused.filter((step) => step !== last)).toEqual([]);
+      await succeed(host, request("DEL"));
+      await succeed(host, collect());
+      // A repaired attachment has as much as one that nothing happened to.
+      await succeed(host, request("ADD"));
+      sizes.add((await state()).length);
+      expect(sizes.size).toBe(1);
     });
 
     test("a DEL killed after any step leaves nothing once another DEL and GC have come", async () => {
@@ -138,7 +127,7 @@ for (const each of attachmentCases) {
         result = await succeed(host, request("ADD"));
         return request("DEL", result);
       };
-      await killAtEachStep({ host, call: makeAndDelete, after, atLeast: leastKills(each, 1) });
+      await killAtEachStep({ host, call: makeAndDelete, after, atLeast: each.steps.del });
     });
 
     test("a DEL killed after any step leaves nothing once GC has come", async () => {

@@ -12,8 +12,8 @@ export interface AttachmentCase {
   /** The folders of executables, where ours is not enough. */
   readonly path?: (host: Host) => readonly string[];
   readonly config: (host: Host) => Config;
-  /** It gives addresses but changes no link, so a second container on the same bridge means nothing. */
-  readonly alone?: true;
+  /** So many steps an ADD and a DEL have at least; plugins that the engine does not run have none. */
+  readonly steps: { readonly add: number; readonly del: number };
 }
 
 const peers = process.env.TENDRIL_PEER_PLUGINS ?? "";
@@ -45,26 +45,33 @@ function folderWithPeer(host: Host): readonly string[] {
   return [PLUGINS, folder];
 }
 
+const OF_BRIDGE = { add: 7, del: 2 };
+
 export const attachmentCases: readonly AttachmentCase[] = [
-  { name: "bridge without IPAM", config: () => bridge({ mtu: 1400 }) },
+  { name: "bridge without IPAM", steps: OF_BRIDGE, config: () => bridge({ mtu: 1400 }) },
   {
     name: "bridge with host-local, IPv4 and isDefaultGateway",
+    steps: OF_BRIDGE,
     config: (host) => bridge({ isDefaultGateway: true, ipam: hostLocal(host, V4) }),
   },
   {
     name: "bridge with host-local, dual stack",
+    steps: OF_BRIDGE,
     config: (host) => bridge({ isDefaultGateway: true, enabledad: true, ipam: hostLocal(host, V4, V6) }),
   },
   {
     name: "bridge with ipMasq, dual stack",
+    steps: OF_BRIDGE,
     config: (host) => bridge({ isDefaultGateway: true, ipMasq: true, ipam: hostLocal(host, V4, V6) }),
   },
   {
     name: "bridge with macspoofchk",
+    steps: OF_BRIDGE,
     config: (host) => bridge({ macspoofchk: true, isGateway: true, ipam: hostLocal(host, V4) }),
   },
   {
     name: "bridge with portIsolation, hairpinMode and static addresses",
+    steps: OF_BRIDGE,
     config: () =>
       bridge({
         portIsolation: true,
@@ -77,9 +84,10 @@ export const attachmentCases: readonly AttachmentCase[] = [
         },
       }),
   },
-  { name: "bridge with promiscMode", config: () => bridge({ promiscMode: true, disableContainerInterface: true }) },
+  { name: "bridge with promiscMode", steps: OF_BRIDGE, config: () => bridge({ promiscMode: true, disableContainerInterface: true }) },
   {
     name: "bridge with the Go host-local",
+    steps: OF_BRIDGE,
     need: goPlugin("host-local"),
     path: folderWithPeer,
     config: (host) => bridge({ isGateway: true, ipam: { ...hostLocal(host, V4), type: "go-host-local" } }),
@@ -87,17 +95,17 @@ export const attachmentCases: readonly AttachmentCase[] = [
   {
     name: "loopback",
     ifname: "lo",
-    alone: true,
+    steps: { add: 3, del: 2 },
     config: () => ({ cniVersion: "1.1.0", name: "lo", type: "loopback" }),
   },
   {
     name: "host-local",
-    alone: true,
+    steps: { add: 0, del: 0 },
     config: (host) => ({ cniVersion: "1.1.0", name: "net", type: "host-local", ipam: hostLocal(host, V4, V6) }),
   },
   {
     name: "static",
-    alone: true,
+    steps: { add: 0, del: 0 },
     config: () => ({
       cniVersion: "1.1.0",
       name: "net",

@@ -51,7 +51,10 @@ mount -t tmpfs tmpfs /var/lib && mkdir /var/lib/cni &&
 ip link set lo up && echo ready && cat
 exit`;
 
-/** Gives a host for the tests of one file, made when it is first asked for and ended after the last of them. */
+/**
+ * Gives a host for the tests of one file, made when it is first asked for and ended after the last of them. To be called
+ * before what compares the machine before and after, for that is done in the same order.
+ */
 export function testHost(): () => Promise<TestHost> {
   let host: Promise<StartedHost> | undefined;
   afterAll(async () => {

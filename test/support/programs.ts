@@ -21,12 +21,19 @@ export const cnitool = process.env.TENDRIL_PEER_CNITOOL ?? "";
 export const built: Need = () =>
   existsSync(tendril) && existsSync(ourPlugins) ? undefined : "dist/tendril is not built (npm run build)";
 
-/** Reference plugins of these names. */
-export function peers(...names: readonly string[]): Need {
+/** Reference plugins of these names, which speak a version of the specification. */
+export function peers(version: string, ...names: readonly string[]): Need {
   return () => {
-    const missing = names.filter((name) => !existsSync(join(peerPlugins, name)));
     if (peerPlugins === "") return "TENDRIL_PEER_PLUGINS names no folder of reference plugins";
-    return missing.length === 0 ? undefined : `"${peerPlugins}" has no ${missing.join(", ")}`;
+    for (const name of names) {
+      const path = join(peerPlugins, name);
+      if (!existsSync(path)) return `"${peerPlugins}" has no "${name}"`;
+      const env = { CNI_COMMAND: "VERSION" };
+      const { stdout } = Bun.spawnSync([path], { env, stdin: Buffer.from(JSON.stringify({ cniVersion: version })) });
+      const { supportedVersions } = JSON.parse(stdout.toString()) as { supportedVersions: string[] };
+      if (!supportedVersions.includes(version)) return `"${path}" does not speak version ${version}`;
+    }
+    return undefined;
   };
 }
 

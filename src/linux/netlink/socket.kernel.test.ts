@@ -28,7 +28,7 @@ import {
 } from "./rtnetlink/link/link.ts";
 import { listNeighbours, setNeighbour } from "./rtnetlink/neighbour.ts";
 import { listRoutes } from "./rtnetlink/route.ts";
-import { NETLINK_ROUTE, NetlinkSocket } from "./socket.ts";
+import { NETLINK_ROUTE } from "./socket.ts";
 import { bytes, Writer } from "./wire.ts";
 
 const namespaces = testNamespaces();

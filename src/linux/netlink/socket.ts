@@ -153,15 +153,25 @@ export class NetlinkSocket {
     throw new NetlinkError(request.operation, "EINTR", { message: `interrupted ${DUMP_ATTEMPTS} times by changes` });
   }
 
-  #dumpOnce(request: NetlinkRequest): Reply[] | undefined {
+  /**
+   * The same for dumps of which the kernel does not tell whether they were interrupted: undefined when the answer came
+   * in several parts, between which objects may have changed.
+   */
+  dumpInOnePart(request: NetlinkRequest): Reply[] | undefined {
+    this.flush();
+    return this.#dumpOnce(request, 1);
+  }
+
+  #dumpOnce(request: NetlinkRequest, maxParts = Number.POSITIVE_INFINITY): Reply[] | undefined {
     const sequence = this.#next();
     writeMessage(this.#out, request, NLM_F_REQUEST | NLM_F_DUMP, sequence);
     this.#send();
     const replies: Reply[] = [];
     let interrupted = false;
-    for (;;) {
+    for (let part = 1; ; part++) {
       for (const answer of this.#receive()) {
         if (answer.sequence !== sequence) continue;
+        if (part > maxParts && answer.type !== NLMSG_DONE) interrupted = true;
         if ((answer.flags & NLM_F_DUMP_INTR) !== 0) interrupted = true;
         if (answer.type === NLMSG_DONE || answer.type === NLMSG_ERROR) {
           const decodeEnd = answer.type === NLMSG_DONE ? decodeDumpEnd : decodeAck;

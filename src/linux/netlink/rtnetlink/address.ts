@@ -99,8 +99,13 @@ function toMessage({ index, ip, prefixLength, broadcast, flags }: LinkAddress): 
 
 /** The addresses of one link, of both families; of all links with index 0. Throws NetlinkError. */
 export function listAddresses(socket: NetlinkSocket, index = 0): Address[] {
+  // Asked for one link, the kernel does not report changes between two parts of its answer. @see net/ipv4/devinet.c inet_dump_ifaddr
+  const ofLink = index === 0 ? undefined : socket.dumpInOnePart(list(index));
+  const found = (ofLink ?? socket.dump(list(0))).map(({ payload }) => addressMessage.read(payload));
+  return ofLink !== undefined || index === 0 ? found : found.filter((address) => address.index === index);
+}
+
+function list(index: number): NetlinkRequest {
   const which: Address = { family: 0, prefixLength: 0, flags8: 0, scope: 0, index };
-  return socket
-    .dump(request("list addresses", RTM_GETADDR, 0, addressMessage, which))
-    .map(({ payload }) => addressMessage.read(payload));
+  return request("list addresses", RTM_GETADDR, 0, addressMessage, which);
 }
