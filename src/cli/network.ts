@@ -22,7 +22,7 @@ import { ConfigError } from "../core/errors.ts";
 import type { Call, ValidAttachment } from "../core/plugin.ts";
 import type { Result } from "../core/result.ts";
 import { closeNetns, openNetnsIfExists } from "../linux/netns.ts";
-import { builtin } from "./builtins.ts";
+import { builtin, DEFAULT_RUN_FOLDER } from "./builtins.ts";
 
 const VARIABLES = `
 Variables:
@@ -31,7 +31,9 @@ Variables:
   CNI_IFNAME       name of the interface in the container (eth0)
   CNI_CONTAINERID  the container's ID (made from NETNS)
   CNI_ARGS         extra arguments, such as IP=10.1.0.5;K8S_POD_NAME=web
-  CAP_ARGS         values of capabilities as JSON, such as {"mac":"02:00:00:00:00:05"}`;
+  CAP_ARGS         values of capabilities as JSON, such as {"mac":"02:00:00:00:00:05"}
+  TENDRIL_RUN_DIR    folder of attachment records (${DEFAULT_RUN_FOLDER})
+  TENDRIL_CACHE_DIR  folder of results, as libcni keeps them (${DEFAULT_CACHE_FOLDER})`;
 
 /** The five verbs as commands. */
 export function networkCommands(): Command[] {
@@ -93,7 +95,7 @@ function gc(name: string, { all }: { readonly all?: boolean }): void {
 
 /** cnitool takes none for alive; here those are that have their network namespace. */
 function aliveAttachments(network: Network): ValidAttachment[] {
-  return listCached(DEFAULT_CACHE_FOLDER, network.name, warn).filter(({ netns }) => {
+  return listCached(cacheFolder(), network.name, warn).filter(({ netns }) => {
     const found = openNetnsIfExists(netns);
     if (found !== undefined) closeNetns(found);
     return found !== undefined;
@@ -120,7 +122,7 @@ function explainAdd(network: Network, attachment: Attachment): void {
 }
 
 function explainDel(network: Network, attachment: Attachment): void {
-  const result: Result | undefined = readCachedResult(DEFAULT_CACHE_FOLDER, network, attachment);
+  const result: Result | undefined = readCachedResult(cacheFolder(), network, attachment);
   for (const plugin of network.plugins.toReversed()) {
     console.log(`# ${plugin.type}`);
     const call = callOf("DEL", attachmentRequest(network, plugin, attachment, result), attachment);
@@ -166,9 +168,13 @@ function runtime(): Runtime {
   return {
     run: pluginRunner({ builtin, inherited: process.env }),
     path: pluginFolders(),
-    cacheFolder: DEFAULT_CACHE_FOLDER,
+    cacheFolder: cacheFolder(),
     warn,
   };
+}
+
+function cacheFolder(): string {
+  return process.env.TENDRIL_CACHE_DIR || DEFAULT_CACHE_FOLDER;
 }
 
 function pluginFolders(): readonly string[] {

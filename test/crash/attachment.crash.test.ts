@@ -21,8 +21,8 @@ import {
 import { expectNothingLeft } from "../support/snapshot.ts";
 
 beforeAll(expectBuilt);
-expectNothingLeft();
 const hosts = testHosts();
+expectNothingLeft();
 
 /** The code of ConflictError. */
 const CONFLICT = 103;
@@ -32,6 +32,8 @@ function stage({ config, ifname, path }: AttachmentCase) {
   const host = hosts.fresh();
   const container = hosts.container("c1", ifname);
   const network = config(host);
+  // The first time that a namespace's loopback interface comes up it gets its addresses for good.
+  if (ifname === "lo") container.namespace.sh("ip link set lo up && ip link set lo down");
   const request = (verb: PluginCall["verb"], result?: unknown, whose: Container = container): PluginCall => ({
     verb,
     container: whose,

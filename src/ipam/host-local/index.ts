@@ -99,7 +99,7 @@ function foreseeAdd(call: Call): Foresight {
   const commands = choices.map(
     ({ address }) => `printf '${call.containerId}\\r\\n${call.ifname}' > ${directory}/${address}`,
   );
-  return { result: resultOf(configuration, choices, dns), commands };
+  return { result: resultOf(configuration, choices, dns), commands: [`mkdir -p ${directory}`, ...commands] };
 }
 
 /** Finds the range set of each requested address. Throws AddressError when one cannot be served, whatever is leased. */

@@ -220,7 +220,7 @@ describe("a dump", () => {
       const { socket, netns } = namespaces.fresh();
       // The kernel counts its way through a link's addresses: when an early one goes between two parts of a dump, one
       // of those that stay is passed over.
-      const going = Array.from({ length: 1_200 }, (_, i) => `10.2.${i >> 8}.${i & 255}`);
+      const going = Array.from({ length: 250 }, (_, i) => `10.2.${i >> 8}.${i & 255}`);
       const staying = Array.from({ length: 1_500 }, (_, i) => `10.3.${i >> 8}.${i & 255}`);
       for (const ip of [...going, ...staying]) socket.post(addAddress({ index: 1, ip, prefixLength: 32 }), throwIt);
       socket.flush();
@@ -232,7 +232,7 @@ describe("a dump", () => {
         console.log("ready");
         for (const ip of ${JSON.stringify(going)}) {
           socket.execute(deleteAddress({ index: 1, ip, prefixLength: 32 }));
-          Bun.sleepSync(0.5);
+          Bun.sleepSync(4);
         }
       `);
       expect(await child.line()).toBe("ready");

@@ -1,0 +1,138 @@
+/** What `--explain` prints, pasted into a fresh host, makes the same state as ADD. */
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestNetns, testNamespaces } from "../support/namespaces.ts";
+import { program } from "../support/needs.ts";
+import { expectNothingLeft } from "../support/snapshot.ts";
+
+const executable = join(import.meta.dir, "../../dist/tendril");
+const namespaces = testNamespaces();
+expectNothingLeft();
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "tendril-explain-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const ranges = [[{ subnet: "10.61.0.0/24" }], [{ subnet: "fd61::/64" }]];
+const hostLocal = () => ({ type: "host-local", ranges, dataDir: join(folder, "leases") });
+
+const configurations: readonly { readonly title: string; readonly fields: object; readonly tool?: string }[] = [
+  { title: "an interface without addresses", fields: {} },
+  { title: "a default gateway for both families", fields: { isDefaultGateway: true, ipam: "host-local" } },
+  {
+    title: "a port with all its settings",
+    fields: { hairpinMode: true, portIsolation: true, mtu: 1400, ipam: "host-local" },
+  },
+  { title: "a promiscuous bridge", fields: { promiscMode: true } },
+  {
+    title: "routes with all that a route can have",
+    fields: {
+      ipam: {
+        type: "static",
+        addresses: [{ address: "10.61.0.5/24", gateway: "10.61.0.1" }],
+        routes: [
+          { dst: "0.0.0.0/0" },
+          { dst: "10.99.0.0/16", gw: "10.61.0.9", mtu: 1300, advmss: 1200, priority: 77, table: 1000 },
+          { dst: "10.98.0.0/16", gw: "10.61.0.9", scope: 0 },
+        ],
+      },
+    },
+  },
+  { title: "masquerade", fields: { isDefaultGateway: true, ipMasq: true, ipam: "host-local" }, tool: "nft" },
+  { title: "a spoof check", fields: { macspoofchk: true, ipam: "host-local" }, tool: "nft" },
+];
+
+interface Side {
+  readonly host: TestNetns;
+  readonly container: TestNetns;
+}
+
+function run({ host, container }: Side, configuration: object, ...options: string[]): string {
+  writeFileSync(
+    join(folder, "10-net.conflist"),
+    JSON.stringify({ cniVersion: "1.0.0", name: "net", plugins: [configuration] }),
+  );
+  const done = Bun.spawnSync(
+    ["nsenter", `--net=${host.netns.path}`, executable, "add", "net", container.netns.path, ...options],
+    {
+      env: {
+        ...process.env,
+        NETCONFPATH: folder,
+        CNI_CONTAINERID: "explained",
+        TENDRIL_RUN_DIR: join(folder, "run"),
+        TENDRIL_CACHE_DIR: join(folder, "cache"),
+      },
+    },
+  );
+  if (done.exitCode !== 0) throw new Error(done.stderr.toString());
+  return done.stdout.toString();
+}
+
+/** Links, addresses, routes, bridge ports and nf_tables of both namespaces, in words that do not depend on numbers. */
+function stateOf({ host, container }: Side): object {
+  return Object.fromEntries(
+    [host, container].map((netns, i) => [
+      i === 0 ? "host" : "container",
+      {
+        links: netns
+          .json<Record<string, unknown>>("ip -d -j link show")
+          .map(({ ifname, address, mtu, flags, master, promiscuity, linkinfo }) => ({
+            ifname,
+            address,
+            mtu,
+            flags,
+            master,
+            promiscuity,
+            port: portOf(linkinfo),
+          })),
+        addresses: netns
+          .json<{
+            ifname: string;
+            addr_info: { local: string; prefixlen: number; broadcast?: string; nodad?: true }[];
+          }>("ip -j address show")
+          .flatMap(({ ifname, addr_info }) =>
+            addr_info
+              .filter(({ local }) => !local.startsWith("fe80"))
+              .map(({ local, prefixlen, broadcast, nodad }) => ({ ifname, local, prefixlen, broadcast, nodad })),
+          ),
+        routes: netns.sh("ip route show table all | grep -v 'table local' | sort"),
+        routes6: netns.sh("ip -6 route show table all | grep -v -e 'table local' -e fe80 | sort || true"),
+        nft: Bun.which("nft") === null ? "" : netns.sh("nft -s list ruleset"),
+        sysctls: netns.sh("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding"),
+      },
+    ]),
+  );
+}
+
+function portOf(linkinfo: unknown): object {
+  const data = (linkinfo as { info_slave_data?: { hairpin?: boolean; isolated?: boolean } } | undefined)
+    ?.info_slave_data;
+  return { hairpin: data?.hairpin, isolated: data?.isolated };
+}
+
+describe("pasting what --explain prints makes the same as ADD:", () => {
+  for (const { title, fields, tool } of configurations) {
+    const missing = tool === undefined ? undefined : program(tool)();
+    test.skipIf(missing !== undefined)(missing === undefined ? title : `${title} [skipped: ${missing}]`, () => {
+      const given = { type: "bridge", bridge: "ex0", ...fields } as { ipam?: unknown };
+      const configuration = given.ipam === "host-local" ? { ...given, ipam: hostLocal() } : given;
+      const byHand: Side = { host: namespaces.fresh(), container: namespaces.fresh() };
+      const before = stateOf(byHand);
+      const script = run(byHand, configuration, "--explain");
+      expect(stateOf(byHand)).toEqual(before);
+      byHand.host.sh(`set -e\n${script}`);
+
+      rmSync(join(folder, "leases"), { recursive: true, force: true });
+      const byAdd: Side = { host: namespaces.fresh(), container: namespaces.fresh() };
+      run(byAdd, configuration);
+      expect(stateOf(byHand)).toEqual(stateOf(byAdd));
+      rmSync(join(folder, "leases"), { recursive: true, force: true });
+      rmSync(join(folder, "run"), { recursive: true, force: true });
+    });
+  }
+});
