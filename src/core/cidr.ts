@@ -17,9 +17,11 @@ export function parseCidr(text: string): Cidr | undefined {
   if (slash < 0) return undefined;
   const ip = parseIp(text.slice(0, slash));
   const length = text.slice(slash + 1);
-  if (ip === undefined || !/^(0|[1-9][0-9]{0,2})$/.test(length)) return undefined;
+  const given = Number(length);
+  // The number's own text is compared too, for Number() takes "", "1e1" and " 8" as well.
+  if (ip === undefined || !Number.isInteger(given) || String(given) !== length) return undefined;
   // An IPv4-mapped address has 96 bits before those of the IPv4 address.
-  const bits = Number(length) - (ip.family === 4 && text.includes(":") ? 96 : 0);
+  const bits = given - (ip.family === 4 && text.includes(":") ? 96 : 0);
   return bits < 0 || bits > addressBits(ip.family) ? undefined : { ip, bits };
 }
 

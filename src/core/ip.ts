@@ -34,16 +34,23 @@ export function parseIpBytes(text: string): Uint8Array | undefined {
 }
 
 function parseIpv4(text: string): Uint8Array | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4) return undefined;
   const bytes = new Uint8Array(4);
-  for (const [i, part] of parts.entries()) {
-    if (!/^(0|[1-9][0-9]{0,2})$/.test(part)) return undefined;
-    const octet = Number(part);
-    if (octet > 255) return undefined;
-    bytes[i] = octet;
+  let index = 0;
+  let octet = -1;
+  for (let i = 0; i <= text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (digit >= 0 && digit <= 9) {
+      // No leading zeros: some read them as octal.
+      if (octet === 0) return undefined;
+      octet = octet < 0 ? digit : octet * 10 + digit;
+      if (octet > 255) return undefined;
+    } else {
+      if (octet < 0 || index > 3 || (i < text.length && text[i] !== ".")) return undefined;
+      bytes[index++] = octet;
+      octet = -1;
+    }
   }
-  return bytes;
+  return index === 4 ? bytes : undefined;
 }
 
 function parseIpv6(text: string): Uint8Array | undefined {
@@ -95,7 +102,7 @@ export function formatIp(ip: Ip): string {
  * @see https://www.rfc-editor.org/rfc/rfc5952#section-5
  */
 export function formatIpBytes(bytes: Uint8Array): string {
-  if (bytes.length === 4) return bytes.join(".");
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
   if (bytes.length !== 16) throw new RangeError(`An IP address has 4 or 16 bytes, not ${bytes.length}`);
   if (isIpv4Mapped(bytes)) return `::ffff:${bytes.subarray(12).join(".")}`;
   const groups: number[] = [];

@@ -13,16 +13,47 @@ export const MAX_INTERFACE_NAME = 15;
 /** What is wrong with the name of an interface, or undefined when the kernel will take it as it stands. @see net/core/dev.c dev_valid_name */
 export function interfaceNameProblem(name: string): string | undefined {
   if (name === "") return "is empty";
-  const bytes = new TextEncoder().encode(name);
-  if (bytes.length > MAX_INTERFACE_NAME) return `is longer than ${MAX_INTERFACE_NAME} bytes`;
   if (name === "." || name === "..") return "is . or ..";
-  // To the kernel each byte 0xa0 is a space of Latin-1, also as a part of a letter such as à.
-  if (/[/:\s]/.test(name) || bytes.includes(0xa0)) return "contains a slash, a colon or white space";
-  if (name.includes("%")) return "contains a % sign, which the kernel replaces by a number";
   if (name === "all" || name === "default") return "is all or default, the names of sysctl folders";
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: a zero byte would end the name early in the kernel
-  if (/\u0000/.test(name)) return "contains a zero byte";
+  // Character by character, because the first regular expression costs a process more than the rest of the check.
+  for (let i = 0; i < name.length; i++) {
+    const unit = name.charCodeAt(i);
+    if (unit > 0x7f) return problemOfBytes(new TextEncoder().encode(name));
+    const problem = problemOfByte(unit);
+    if (problem !== undefined) return problem;
+  }
+  return problemOfLength(name.length);
+}
+
+function problemOfBytes(bytes: Uint8Array): string | undefined {
+  for (let i = 0; i < bytes.length; i++) {
+    const problem = problemOfByte(bytes[i] as number);
+    if (problem !== undefined) return problem;
+  }
+  return problemOfLength(bytes.length);
+}
+
+const SLASH = 0x2f;
+const COLON = 0x3a;
+const PERCENT = 0x25;
+
+function problemOfByte(byte: number): string | undefined {
+  if (byte === 0) return "contains a zero byte";
+  if (byte === SLASH || byte === COLON || isSpace(byte)) return "contains a slash, a colon or white space";
+  if (byte === PERCENT) return "contains a % sign, which the kernel replaces by a number";
   return undefined;
+}
+
+/**
+ * As the kernel's isspace() has it, for whose table bytes are Latin-1: it takes the byte 0xa0 for a space also as a part
+ * of a letter such as à. @see lib/ctype.c
+ */
+function isSpace(byte: number): boolean {
+  return (byte >= 0x09 && byte <= 0x0d) || byte === 0x20 || byte === 0xa0;
+}
+
+function problemOfLength(bytes: number): string | undefined {
+  return bytes > MAX_INTERFACE_NAME ? `is longer than ${MAX_INTERFACE_NAME} bytes` : undefined;
 }
 
 /** An attachment: what the CNI specification calls a unique (network, container, interface). */

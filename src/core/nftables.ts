@@ -226,8 +226,8 @@ export interface NftRedirect {
 /** Rewrites the source or the destination to an address, a port, or both; or to what a map has for the packet. */
 export interface NftNat {
   readonly kind: "snat" | "dnat";
-  /** Of the addresses. */
-  readonly family: "ip" | "ip6";
+  /** Of the addresses; needed for them in a table that is for both. */
+  readonly family?: "ip" | "ip6";
   readonly address?: string | NftRange;
   readonly ports?: number | NftRange;
   /** Instead of address and ports. */

@@ -28,6 +28,11 @@ const rawRoute = object<RawRoute>({
 /** A list of routes: `dst` in CIDR notation, and where given `gw`, `mtu`, `advmss`, `priority`, `table` and `scope`. */
 export const routes: Schema<ResultRoute[]> = list((value, field) => withoutAbsent(rawRoute(value, field)));
 
-function withoutAbsent(route: RawRoute): ResultRoute {
-  return Object.fromEntries(Object.entries(route).filter(([, value]) => value !== undefined)) as unknown as ResultRoute;
+function withoutAbsent(raw: RawRoute): ResultRoute {
+  const route: Record<string, unknown> = {};
+  for (const name in raw) {
+    const value = raw[name as keyof RawRoute];
+    if (value !== undefined) route[name] = value;
+  }
+  return route as unknown as ResultRoute;
 }

@@ -36,10 +36,17 @@ export function object<T extends object>(fields: Readonly<Record<string, Field<u
     }
     const source = value as Record<string, unknown>;
     const result: Record<string, unknown> = {};
+    let folded: Map<string, unknown> | undefined;
     for (const key in fields) {
       const schema = fields[key] as Field<unknown>;
       const path = field === "" ? key : `${field}.${key}`;
-      const found = lookUp(source, key);
+      let found: unknown;
+      if (Object.hasOwn(source, key)) {
+        found = source[key];
+      } else {
+        folded ??= foldKeys(source);
+        found = folded.get(key.toLowerCase());
+      }
       if (typeof schema === "function") {
         if (found === undefined || found === null) throw new ConfigError(path, "is missing");
         result[key] = schema(found, path);
@@ -51,11 +58,14 @@ export function object<T extends object>(fields: Readonly<Record<string, Field<u
   };
 }
 
-function lookUp(source: Record<string, unknown>, key: string): unknown {
-  if (Object.hasOwn(source, key)) return source[key];
-  const folded = key.toLowerCase();
-  for (const other in source) if (other.toLowerCase() === folded) return source[other];
-  return undefined;
+/** The values by their keys in lower case; of keys that differ in case alone the first. */
+function foldKeys(source: Record<string, unknown>): Map<string, unknown> {
+  const folded = new Map<string, unknown>();
+  for (const key in source) {
+    const lower = key.toLowerCase();
+    if (!folded.has(lower)) folded.set(lower, source[key]);
+  }
+  return folded;
 }
 
 /** A field that takes a default when it is absent. */
@@ -99,7 +109,9 @@ export function oneOf<const T extends string>(...words: readonly T[]): Schema<T>
 export function list<T>(schema: Schema<T>): Schema<T[]> {
   return (value, field) => {
     if (!Array.isArray(value)) throw new ConfigError(field, "must be a list", { value });
-    return value.map((item, i) => schema(item, `${field}[${i}]`));
+    const items: T[] = [];
+    for (const item of value) items.push(schema(item, `${field}[${items.length}]`));
+    return items;
   };
 }
 
