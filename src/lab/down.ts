@@ -6,10 +6,9 @@
  * with the folder.
  */
 
-import { readdirSync, statSync } from "node:fs";
-import { UnknownContainerError } from "../core/errors.ts";
+import { readdirSync } from "node:fs";
 import { fileErrorCode } from "../linux/file.ts";
-import { closeNetns, deleteNamedNetns, namedNetnsPath, openNetns } from "../linux/netns.ts";
+import { closeNetns, deleteNamedNetns, namedNetnsPath, openNetnsIfExists } from "../linux/netns.ts";
 import { lockLab, netnsNamesOf, removeLabFolder, traces } from "./record.ts";
 
 /** How long processes in a lab's namespaces have to end by themselves, in milliseconds. */
@@ -35,22 +34,18 @@ export function takeDown(lab: string): Removal | undefined {
 /** Removes all that bears a lab's name, for who holds its lock. */
 export function removeLab(lab: string): Removal {
   const names = netnsNamesOf(lab);
-  const processes = endProcesses(new Set(names.flatMap(netnsId)));
+  const processes = endProcesses(new Set(names.flatMap((name) => netnsId(namedNetnsPath(name)) ?? [])));
   for (const name of names) deleteNamedNetns(name);
   removeLabFolder(lab);
   return { namespaces: names.length, processes };
 }
 
-/** The identity of a namespace; nothing for the empty file that an interrupted `up` has left. */
-function netnsId(name: string): string[] {
-  try {
-    const netns = openNetns(namedNetnsPath(name));
-    closeNetns(netns);
-    return [netns.id];
-  } catch (error) {
-    if (error instanceof UnknownContainerError) return [];
-    throw error;
-  }
+/** The identity of the namespace at a path; undefined for the empty file that an interrupted `up` has left. */
+function netnsId(path: string): string | undefined {
+  const netns = openNetnsIfExists(path);
+  if (netns === undefined) return undefined;
+  closeNetns(netns);
+  return netns.id;
 }
 
 /** Ends the processes that live in the namespaces, such as shells and plugins still running, and counts them. */
@@ -70,21 +65,13 @@ function endProcesses(namespaces: ReadonlySet<string>): number {
 
 function processesIn(namespaces: ReadonlySet<string>): number[] {
   if (namespaces.size === 0) return [];
-  return readdirSync("/proc")
-    .filter((name) => /^[0-9]+$/.test(name))
-    .map(Number)
-    .filter((pid) => pid !== process.pid && namespaces.has(netnsOfProcess(pid) ?? ""));
-}
-
-/** The network namespace of a process; undefined for one that is ending. */
-function netnsOfProcess(pid: number): string | undefined {
-  try {
-    const { dev, ino } = statSync(`/proc/${pid}/ns/net`);
-    return `${dev}:${ino}`;
-  } catch (error) {
-    if (["ENOENT", "ESRCH", "EACCES"].includes(fileErrorCode(error) ?? "")) return undefined;
-    throw error;
-  }
+  return (
+    readdirSync("/proc")
+      .filter((name) => /^[0-9]+$/.test(name))
+      .map(Number)
+      // A process that is ending is in none any more.
+      .filter((pid) => pid !== process.pid && namespaces.has(netnsId(`/proc/${pid}/ns/net`) ?? ""))
+  );
 }
 
 function signal(pid: number, name: "SIGHUP" | "SIGTERM" | "SIGKILL"): void {

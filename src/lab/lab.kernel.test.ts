@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect } from "bun:test";
 import { existsSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Need, needs, root } from "../../test/support/needs.ts";
@@ -51,7 +51,7 @@ function processesOf(lab: string): string[] {
     netnsNamesOf(lab).map((name) => {
       const netns = openNetns(namedNetnsPath(name));
       closeNetns(netns);
-      return netns.id.split(":")[1];
+      return netns.id.split(":").at(-1);
     }),
   );
   return readdirSync("/proc").filter((pid) => {
@@ -155,7 +155,9 @@ describe("a lab", () => {
   });
 
   labTest("with a route deleted fails its test, says what does not arrive, and status names the route", () => {
-    inMember(name, "router", (socket) => socket.execute(deleteRoute({ destination: "10.244.3.0/24" })));
+    inMember(name, "router", (socket) =>
+      socket.execute(deleteRoute({ destination: "10.244.3.0/24", gateway: "172.20.2.13" })),
+    );
     const { findings } = testConnectivity(lab);
     const broken = findings.filter(({ problem }) => problem !== undefined);
     expect(broken.length).toBeGreaterThan(0);
@@ -194,7 +196,9 @@ describe("a lab", () => {
 
   labTest("goes down with all that is in it, also processes", async () => {
     const netns = openNetns(namedNetnsPath(netnsName(name, "node1/web")));
-    const sleeper = inNetns(netns, () => Bun.spawn(["sleep", "1000"], { stdin: "ignore", stdout: "ignore" }));
+    const sleeper = inNetns(netns, () =>
+      Bun.spawn(["sleep", "1000"], { stdin: "ignore", stdout: "ignore", stderr: "ignore" }),
+    );
     closeNetns(netns);
     const removal = takeDown(name);
     expect(removal).toMatchObject({ processes: 1 });
@@ -290,5 +294,5 @@ describe("a lab that does not come up", () => {
 function openNetnsId(name: string): string {
   const netns = openNetns(namedNetnsPath(name));
   closeNetns(netns);
-  return netns.id.split(":")[1] ?? "";
+  return netns.id.split(":").at(-1) ?? "";
 }

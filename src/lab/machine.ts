@@ -8,14 +8,13 @@ import { Kernel } from "../resources/kernel.ts";
 import { kernelKinds } from "../resources/kinds.ts";
 import { leaseKind } from "../resources/lease.ts";
 import { netnsName } from "./names.ts";
-import { nftShim } from "./nft-shim.ts";
 import type { Stage } from "./stages.ts";
 
 function noIpam(type: string): Plugin {
   throw new TendrilError(`A lab's own resources take no addresses from IPAM plugin "${type}"`);
 }
 
-const kinds = { ...kernelKinds, "nft-table": nftShim, lease: leaseKind(noIpam, () => {}) } as unknown as Kinds;
+const kinds: Kinds = { ...kernelKinds, lease: leaseKind(noIpam, () => {}) };
 
 /** Makes a stage. Throws what the kernel refused; what was made until then stays, for `down`. */
 export function applyStage(lab: string, folder: string, stage: Stage): void {

@@ -32,12 +32,9 @@ function rule(lab: Lab, node: LabNode, family: Family): NftRule {
     chain: CHAIN,
     statements: [
       { kind: "match", key: `${word} saddr`, value: ofFamily(family, node.podSubnets) ?? "" },
-      {
-        kind: "match",
-        key: `${word} daddr`,
-        operator: "!=",
-        value: { anyOf: cluster.flatMap((list) => ofFamily(family, list) ?? []) },
-      },
+      ...cluster
+        .flatMap((list) => ofFamily(family, list) ?? [])
+        .map((prefix) => ({ kind: "match", key: `${word} daddr`, operator: "!=", value: prefix }) as const),
       { kind: "masquerade" },
     ],
   };

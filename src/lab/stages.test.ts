@@ -100,26 +100,23 @@ describe("the stages of a lab", () => {
   test("masquerade what a node's pods send beyond pods and fabric, in each family", () => {
     const [table] = ofKind("nft-table", resourcesOf(exampleLab(), "node1"));
     const rules = table?.chains[0]?.rules ?? [];
-    expect(rules.map(({ statements }) => statements)).toEqual([
+    const printed = rules.map(({ statements }) =>
+      statements.map((one) => (one.kind === "match" ? `${one.key} ${one.operator ?? "=="} ${one.value}` : one.kind)),
+    );
+    expect(printed).toEqual([
       [
-        { kind: "match", key: "ip saddr", value: "10.244.1.0/24" },
-        {
-          kind: "match",
-          key: "ip daddr",
-          operator: "!=",
-          value: { anyOf: ["10.244.0.0/16", "172.20.1.0/24", "172.20.2.0/24"] },
-        },
-        { kind: "masquerade" },
+        "ip saddr == 10.244.1.0/24",
+        "ip daddr != 10.244.0.0/16",
+        "ip daddr != 172.20.1.0/24",
+        "ip daddr != 172.20.2.0/24",
+        "masquerade",
       ],
       [
-        { kind: "match", key: "ip6 saddr", value: "fd44:0:0:1::/64" },
-        {
-          kind: "match",
-          key: "ip6 daddr",
-          operator: "!=",
-          value: { anyOf: ["fd44::/48", "fd20:1::/64", "fd20:2::/64"] },
-        },
-        { kind: "masquerade" },
+        "ip6 saddr == fd44:0:0:1::/64",
+        "ip6 daddr != fd44::/48",
+        "ip6 daddr != fd20:1::/64",
+        "ip6 daddr != fd20:2::/64",
+        "masquerade",
       ],
     ]);
   });

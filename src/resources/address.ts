@@ -68,7 +68,8 @@ function makeRoom(resource: AddressResource, index: number, kernel: Kernel, undo
         { details: 'Set "forceAddress" to replace it, or delete it.' },
       );
     }
-    const old = { index, ip: formatIp(parsed.ip), prefixLength: parsed.bits };
+    const { broadcast, flags = 0 } = other;
+    const old = { index, ip: formatIp(parsed.ip), prefixLength: parsed.bits, broadcast, flags: flags & IFA_F_NODAD };
     kernel.execute(resource.where, deleteAddress(old), "EADDRNOTAVAIL");
     undo(() => kernel.execute(resource.where, addAddress(old), "EEXIST", "ENODEV"));
   }

@@ -5,18 +5,18 @@ import { address } from "./address.ts";
 import { link } from "./link.ts";
 import { linkSettings } from "./link-settings.ts";
 import { neighbour } from "./neighbour.ts";
+import { nftChain } from "./nft-chain.ts";
+import { nftElement } from "./nft-element.ts";
+import { nftRule } from "./nft-rule.ts";
+import { nftTable } from "./nft-table.ts";
 import { portVlans } from "./port-vlans.ts";
 import type { ResourceKind } from "./resource.ts";
 import { route } from "./route.ts";
 import { rule } from "./rule.ts";
 import { sysctl } from "./sysctl.ts";
 
-export const kernelKinds: {
-  readonly [K in Exclude<
-    ResourceKindName,
-    "lease" | "nft-table" | "nft-chain" | "nft-rule" | "nft-element"
-  >]: ResourceKind<ResourceOf<K>>;
-} = {
+/** All but leases, which IPAM plugins hold. */
+export const kernelKinds: { readonly [K in Exclude<ResourceKindName, "lease">]: ResourceKind<ResourceOf<K>> } = {
   link,
   "link-settings": linkSettings,
   "port-vlans": portVlans,
@@ -25,4 +25,8 @@ export const kernelKinds: {
   neighbour,
   rule,
   sysctl,
+  "nft-table": nftTable,
+  "nft-chain": nftChain,
+  "nft-rule": nftRule,
+  "nft-element": nftElement,
 };

@@ -84,7 +84,11 @@ export const attachmentCases: readonly AttachmentCase[] = [
         },
       }),
   },
-  { name: "bridge with promiscMode", steps: OF_BRIDGE, config: () => bridge({ promiscMode: true, disableContainerInterface: true }) },
+  {
+    name: "bridge with promiscMode",
+    steps: OF_BRIDGE,
+    config: () => bridge({ promiscMode: true, disableContainerInterface: true }),
+  },
   {
     name: "bridge with the Go host-local",
     steps: OF_BRIDGE,

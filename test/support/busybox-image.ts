@@ -55,11 +55,11 @@ function tar(entries: readonly Entry[]): Uint8Array {
     header.write(octal(0, 11), 136);
     header.write(link === undefined ? "0" : "2", 156);
     header.write(link ?? "", 157);
-    header.write("ustar\\u000000", 257);
+    header.write("ustar\u000000", 257);
     // The checksum is taken with blanks in its own place.
     header.fill(" ", 148, 156);
     const sum = header.reduce((total, byte) => total + byte, 0);
-    header.write(`${octal(sum, 6)}\\0 `, 148);
+    header.write(`${octal(sum, 6)}\0 `, 148);
     return [header, content, Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK)];
   });
   return Buffer.concat([...blocks, Buffer.alloc(2 * BLOCK)]);

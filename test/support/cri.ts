@@ -7,7 +7,7 @@
 
 import { type ClientHttp2Session, connect } from "node:http2";
 import { createConnection } from "node:net";
-import { boolean, type FieldType, integer, message, repeated, text } from "./protobuf.ts";
+import { boolean, decodeMessage, encodeMessage, type FieldType, integer, message, repeated, text } from "./protobuf.ts";
 
 interface Metadata {
   readonly name: string;
@@ -46,6 +46,7 @@ interface ExecResult {
   readonly exitCode?: number;
 }
 
+const nothing = message<object>({});
 const sandboxMetadata = message<Metadata>({ name: [1, text], uid: [2, text], namespace: [3, text] });
 const containerMetadata = message<Pick<Metadata, "name">>({ name: [1, text] });
 const sandboxConfig = message<SandboxConfig>({
@@ -58,7 +59,7 @@ const containerConfig = message<ContainerConfig>({
   metadata: [1, containerMetadata],
   image: [2, message<ContainerConfig["image"]>({ image: [1, text] })],
   command: [3, repeated(text)],
-  linux: [15, message({})],
+  linux: [15, nothing],
 });
 const sandboxStatus = message<SandboxStatus>({
   network: [
@@ -77,7 +78,6 @@ interface Method<Request, Response> {
   readonly response: FieldType<Response>;
 }
 
-const nothing = message<object>({});
 const byId = message<{ id: string }>({ id: [1, text] });
 
 const methods = {
@@ -133,11 +133,12 @@ export function connectCri(socket: string): Cri {
   const session = connect("http://localhost", { createConnection: () => createConnection(socket) });
   // What goes wrong with the session is told to each of its calls.
   session.on("error", () => {});
-  const calls = Object.entries(methods).map(([key, { name, request, response }]) => [
+  const calls = Object.entries(methods).map(([key, method]) => [
     key,
-    async (value: never) => {
-      const answer = await call(session, `/runtime.v1.RuntimeService/${name}`, request.encode(value));
-      return response.decode(answer);
+    async (value: object) => {
+      const { name, request, response } = method as Method<object, object>;
+      const answer = await call(session, `/runtime.v1.RuntimeService/${name}`, encodeMessage(request, value));
+      return decodeMessage(response, answer);
     },
   ]);
   return { ...Object.fromEntries(calls), close: () => session.destroy() } as Cri;

@@ -49,7 +49,6 @@ const LINK_FLAGS: readonly (readonly [number, string])[] = [
 ];
 const IFF_UP = 0x1;
 const IFF_RUNNING = 0x40;
-const IFF_LOWER_UP = 0x10000;
 
 const OPERATIONAL_STATES = ["UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP"];
 const PORT_STATES = ["disabled", "listening", "learning", "forwarding", "blocking"];
@@ -59,14 +58,12 @@ export function linkAsIp(link: KernelLink, names: LinkNames): Json {
   const { flags, info } = link;
   const otherEnd = link.linkNetnsId === undefined && link.link !== undefined && link.link !== link.index;
   const elsewhere = link.linkNetnsId !== undefined && link.linkNetnsId >= 0;
-  const masterDown = otherEnd && (flags & IFF_LOWER_UP) === 0 ? ["M-DOWN"] : [];
   return {
     ifindex: link.index,
     ifname: link.name,
     flags: [
       ...((flags & IFF_UP) !== 0 && (flags & IFF_RUNNING) === 0 ? ["NO-CARRIER"] : []),
       ...LINK_FLAGS.flatMap(([bit, word]) => ((flags & bit) === 0 ? [] : [word])),
-      ...masterDown,
     ],
     mtu: link.mtu,
     qdisc: link.qdisc,

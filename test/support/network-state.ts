@@ -1,7 +1,8 @@
 /**
  * The state of a host and its containers as lines of text, as ip(8) and nft(8) print it, to compare before and after.
  *
- * Left out is what the kernel changes by its own clock: carriers, timers, link-local addresses, tentative flags.
+ * Left out is what the kernel changes by its own clock: carriers, timers, link-local addresses, tentative flags and the
+ * local IPv6 routes that come at their end; and what stays of a link's having once been up: its queueing discipline.
  */
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
@@ -38,14 +39,14 @@ const BOTH_FAMILIES = "route show table all\nrule show\nneighbour show nud perma
 
 function withoutClock(line: string): string {
   return line
-    .replace(/\b\w+_timer +[\d.]+ ?/g, "")
+    .replace(/\b\w+_timer +[\d.]+ ?| qdisc no(op|queue)| tso_max_\w+ \d+/g, "")
     .replace(/ state [A-Z]+| mode (DEFAULT|DORMANT)| tentative| linkdown| dead|NO-CARRIER,|,LOWER_UP|,M-DOWN/g, "")
     .replace(/ state (disabled|blocking|listening|learning|forwarding) /, " ")
     .trimEnd();
 }
 
 function isLasting(line: string): boolean {
-  return !/\b(fe80:|ff00::\/8)/.test(line);
+  return !/\b(fe80:|ff00::\/8)|^(local|anycast) [0-9a-f]*:.* proto kernel /.test(line);
 }
 
 async function run(netns: Netns, command: string[], stdin: string): Promise<string> {
@@ -61,6 +62,7 @@ async function run(netns: Netns, command: string[], stdin: string): Promise<stri
 function filesOf({ runFolder, dataDir }: Host): string[] {
   return [runFolder, dataDir].flatMap((folder) => {
     if (!existsSync(folder)) return [];
+    if (!statSync(folder).isDirectory()) return [`file ${folder}`];
     return readdirSync(folder, { recursive: true, encoding: "utf8" })
       .filter((name) => !/(^|\/)(lock|[a-z-]+\.lock|last_reserved_ip\.\d+|boot_id|\.owners)$/.test(name))
       .map((name) => join(folder, name))

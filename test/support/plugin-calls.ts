@@ -1,5 +1,6 @@
 /** The built executable, called as a runtime calls it, on hosts that are fresh network namespaces. */
 
+import { afterAll } from "bun:test";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { testFolders } from "../../src/cni/testing/folders.ts";
@@ -73,6 +74,8 @@ export interface Hosts {
 export function testHosts(): Hosts {
   const namespaces = testNamespaces();
   const folders = testFolders();
+  // The runtime keeps what it fed to children until it collects its garbage.
+  afterAll(() => Bun.gc(true));
   return {
     fresh() {
       const folder = folders().path;

@@ -45,7 +45,11 @@ export const boolean = single<boolean>(
 
 /** A field that comes once for each element. */
 export function repeated<T>({ wire, encode, decode }: FieldType<T>): FieldType<readonly T[]> {
-  return { wire, encode: (values) => values.flatMap(encode), decode: (contents) => contents.map((each) => decode([each])) };
+  return {
+    wire,
+    encode: (values) => values.flatMap(encode),
+    decode: (contents) => contents.map((each) => decode([each])),
+  };
 }
 
 export type Fields<T> = {
@@ -73,6 +77,16 @@ export function message<T extends object>(fields: Fields<T>): FieldType<T> {
       return Object.fromEntries(known) as T;
     },
   );
+}
+
+/** The bytes of a message by itself. */
+export function encodeMessage<T>({ encode }: FieldType<T>, value: T): Uint8Array {
+  return Buffer.concat(encode(value));
+}
+
+/** Throws RangeError where the message is cut off. */
+export function decodeMessage<T>({ decode }: FieldType<T>, bytes: Uint8Array): T {
+  return decode([bytes]);
 }
 
 function encodeField(number: number, wire: number, content: Uint8Array): Uint8Array[] {

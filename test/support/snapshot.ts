@@ -22,7 +22,7 @@ export function snapshot(folders: readonly string[] = []): string[] {
     // Namespaces of other names belong to other processes on this machine, which come and go meanwhile.
     ...listNamedNetns().flatMap((name) => (name.startsWith(OWN_PREFIX) ? [`namespace ${name}`] : [])),
     ...children(),
-    ...descriptors(),
+    ...openDescriptors(),
     ...folders.flatMap(filesBelow),
   ].sort();
 }
@@ -61,9 +61,9 @@ function children(): string[] {
 }
 
 /** Sockets, namespaces and files; not the pipes and socket pairs that the runtime makes and keeps for itself. */
-function descriptors(): string[] {
+export function openDescriptors(): string[] {
   const local = readFileSync("/proc/net/unix", "utf8");
-  return readdirSync("/proc/self/fd").flatMap((fd) => {
+  const lines = readdirSync("/proc/self/fd").flatMap((fd) => {
     try {
       const target = readlinkSync(`/proc/self/fd/${fd}`);
       const inode = /^socket:\[([0-9]+)\]$/.exec(target)?.[1];
@@ -74,6 +74,7 @@ function descriptors(): string[] {
       return [];
     }
   });
+  return lines.sort();
 }
 
 function filesBelow(folder: string): string[] {

@@ -147,6 +147,7 @@ const FORMATS: readonly Format[] = [
       ["transmitQueues", "IFLA_NUM_TX_QUEUES", 1],
       ["receiveQueues", "IFLA_NUM_RX_QUEUES", 1],
       ["linkNetnsId", "IFLA_LINK_NETNSID", 1],
+      ["extendedMask", "IFLA_EXT_MASK", 1],
     ],
   },
   {

@@ -2,7 +2,7 @@ import { describe, expect } from "bun:test";
 import { readdirSync } from "node:fs";
 import { type TestNetns, testNamespaces } from "../../../test/support/namespaces.ts";
 import { needs, program, root } from "../../../test/support/needs.ts";
-import { expectNothingLeft } from "../../../test/support/snapshot.ts";
+import { expectNothingLeft, openDescriptors } from "../../../test/support/snapshot.ts";
 import { inNetns } from "../netns.ts";
 import { addressMessage, RTM_DELADDR, RTM_NEWADDR } from "./rtnetlink/address.ts";
 import {
@@ -209,7 +209,7 @@ describe("closing", () => {
 
   kernelTest("comes with the end of a loop, and with close before the first turn of the event loop", async () => {
     const namespace = namespaces.fresh();
-    const before = netlinkSockets();
+    const before = openDescriptors();
     const subscription = subscribeIn(namespace, [RTNLGRP_LINK]);
     namespace.socket.execute(createLink({ name: "here0", info: { kind: "bridge" } }));
     for await (const notification of subscription) {
@@ -221,37 +221,31 @@ describe("closing", () => {
     closed.close();
     for await (const notification of closed) inLoop.push(String(showLink(notification)));
     expect(inLoop).toEqual([]);
-    expect(netlinkSockets()).toBe(before);
+    expect(openDescriptors()).toEqual(before);
   });
 
   kernelTest("gives back socket and namespace of each of many, which had no thread of their own", async () => {
     const namespace = namespaces.fresh();
-    const before = { sockets: netlinkSockets(), files: readdirSync("/proc/self/fd").length };
+    const before = openDescriptors();
     const threads = readdirSync("/proc/self/task").length;
     const many = Array.from({ length: 100 }, () => subscribeIn(namespace, [RTNLGRP_LINK]));
     const ends = many.map((subscription) => readUntil(subscription, showLink, "+here0"));
     await Bun.sleep(5);
-    expect(netlinkSockets()).toBe(before.sockets + 100);
+    // Each has its socket and its namespace.
+    expect(openDescriptors()).toHaveLength(before.length + 200);
     // The runtime may start a few for other work of its own meanwhile.
     expect(readdirSync("/proc/self/task").length).toBeLessThan(threads + 20);
     namespace.socket.execute(createLink({ name: "here0", info: { kind: "bridge" } }));
     for (const seen of await Promise.all(ends)) expect(seen).toEqual(["+here0"]);
     for (const subscription of many) subscription.close();
-    expect(netlinkSockets()).toBe(before.sockets);
-    expect(readdirSync("/proc/self/fd").length).toBeLessThanOrEqual(before.files);
+    expect(openDescriptors()).toEqual(before);
     namespace.socket.execute(deleteLink({ name: "here0" }));
   });
 
   kernelTest("is not needed where subscribing failed, for the kernel has no such group", () => {
     const namespace = namespaces.fresh();
-    const before = readdirSync("/proc/self/fd").length;
+    const before = openDescriptors();
     expect(() => subscribeIn(namespace, [RTNLGRP_LINK, 4_000])).toThrow("EINVAL");
-    expect(readdirSync("/proc/self/fd").length).toBe(before);
+    expect(openDescriptors()).toEqual(before);
   });
 });
-
-/** How many netlink sockets this process has open, found by those that are no socket of another family. */
-function netlinkSockets(): number {
-  const links = Bun.spawnSync(["sh", "-c", `ls -l /proc/${process.pid}/fd`]).stdout.toString();
-  return links.split("\n").filter((line) => line.includes("socket:")).length;
-}

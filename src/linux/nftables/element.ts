@@ -177,7 +177,8 @@ function encodeElement(element: NftElement): ElementAttributes[] {
   const { set, key } = element;
   const { from, to } = encodeTuple(set.key, key);
   if (!hasRanges(set)) {
-    if (!equalBytes(from, to)) throw new TypeError(`${describe(element)} is a range, which set "${set.name}" cannot have`);
+    if (!equalBytes(from, to))
+      throw new TypeError(`${describe(element)} is a range, which set "${set.name}" cannot have`);
     return [{ key: { value: from }, ...content(element) }];
   }
   if (set.key.length > 1) return [{ key: { value: from }, keyEnd: { value: to }, ...content(element) }];
@@ -234,7 +235,9 @@ export function findElement(socket: NetlinkSocket, wanted: NftElement): KernelEl
   const found = bounds.map((bound) => getElement(socket, wanted, bound));
   const elements = found.filter((one) => one !== undefined);
   // In a set of ranges the kernel answers with the range around the key: it is the wanted one if both ends are.
-  const isExact = bounds.every((bound, i) => isSameKey(bound.key, found[i]?.key) && isSameKey(bound.keyEnd, found[i]?.keyEnd));
+  const isExact = bounds.every(
+    (bound, i) => isSameKey(bound.key, found[i]?.key) && isSameKey(bound.keyEnd, found[i]?.keyEnd),
+  );
   return isExact ? decodeElements(set, elements)[0] : undefined;
 }
 
@@ -243,7 +246,11 @@ function isSameKey(a: Data | undefined, b: Data | undefined): boolean {
   return equalBytes(a.value, b.value);
 }
 
-function getElement(socket: NetlinkSocket, element: NftElement, bound: ElementAttributes): ElementAttributes | undefined {
+function getElement(
+  socket: NetlinkSocket,
+  element: NftElement,
+  bound: ElementAttributes,
+): ElementAttributes | undefined {
   const { family, table, name } = element.set;
   const operation = `look up element ${describe(element)} of set ${family} "${table}" "${name}"`;
   const which = { ...headerFor(family), table, set: name, elements: [bound] };
@@ -258,7 +265,10 @@ export function listElements(socket: NetlinkSocket, set: NftSet): KernelElement[
   const replies = socket.dump(
     request(`list elements of set ${family} "${table}" "${name}"`, NFT_MSG_GETSETELEM, 0, elementListMessage, which),
   );
-  return decodeElements(set, replies.flatMap(({ payload }) => elementListMessage.read(payload).elements ?? []));
+  return decodeElements(
+    set,
+    replies.flatMap(({ payload }) => elementListMessage.read(payload).elements ?? []),
+  );
 }
 
 /** The elements of one set in the payload of an NFT_MSG_NEWSETELEM message. Throws DecodeError. */

@@ -7,7 +7,7 @@ import type { NetlinkSocket } from "../netlink/socket.ts";
 import { be32, be64, bytes, string } from "../netlink/wire.ts";
 import type { NftRequest } from "./batch.ts";
 import type { ChainName } from "./chain.ts";
-import { compileRule } from "./compile.ts";
+import { compileRule } from "./compile/compile.ts";
 import { NFT_MSG_DELRULE, NFT_MSG_GETRULE, NFT_MSG_NEWRULE } from "./constants.ts";
 import { addAnonymousElements } from "./element.ts";
 import { type Expression, expressions } from "./expression.ts";

@@ -131,7 +131,8 @@ export function createSet(set: NftSet): NftRequest {
 
 function newSet(verb: string, flags: number, set: NftSet): NftRequest {
   const description = set.size === undefined ? {} : { size: set.size };
-  const value: SetMessage = { ...naming(set), ...setData(set, flagBits(set), description) };
+  // The kernel insists on a number; rules find a named set by its name, so all may have the same, no anonymous one's.
+  const value: SetMessage = { ...naming(set), ...setData(set, flagBits(set), description), id: 0 };
   return request(`${verb} ${describe(set)}`, NFT_MSG_NEWSET, NLM_F_CREATE | flags, setMessage, value);
 }
 

@@ -11,6 +11,7 @@ import { readAttributes } from "../attributes.ts";
 import { type NetlinkRequest, NLM_F_ACK, NLM_F_REQUEST, readMessages, writeMessage } from "../message.ts";
 import { type Wire, Writer } from "../wire.ts";
 import { addAddress, addressMessage, deleteAddress, IFA_F_NODAD } from "./address.ts";
+import { addPortVlan, bridgeVlanMessage, deletePortVlan } from "./bridge-vlan.ts";
 import {
   changeLink,
   changeLinkFlags,
@@ -208,6 +209,31 @@ const links: Layout = {
       sent: "280000001100050001000000000000000000000000000000000000000000000008001b0007000000",
       ours: deleteLinkGroup(7),
       reads: { index: 0, group: 7 },
+    },
+  ],
+};
+
+const NESTED = "we flag that the attribute holds attributes, as newer formats ask for and this one permits";
+
+const portVlans: Layout = {
+  name: "port's VLAN",
+  header: 16,
+  nested: { "26": 0 },
+  wire: bridgeVlanMessage,
+  captured: [
+    {
+      command: "bridge vlan add vid 100 dev veth0 pvid untagged",
+      sent: "2c000000130005000100000000000000070000000300000000000000000000000c001a000800020006006400",
+      ours: addPortVlan(3, "veth0", { vlan: 100, pvid: true, untagged: true }),
+      differences: [{ reason: NESTED, ours: "26 nested" }],
+      reads: { family: 7, index: 3, vlans: [{ vlan: 100, flags: 6 }] },
+    },
+    {
+      command: "bridge vlan del vid 100 dev veth0",
+      sent: "2c000000110005000100000000000000070000000300000000000000000000000c001a000800020000006400",
+      ours: deletePortVlan(3, "veth0", 100),
+      differences: [{ reason: NESTED, ours: "26 nested" }],
+      reads: { family: 7, index: 3, vlans: [{ vlan: 100, flags: 0 }] },
     },
   ],
 };
@@ -514,11 +540,12 @@ function lines(bytes: Uint8Array, layout: Layout): string[] {
 
 function attributeLines(bytes: Uint8Array, prefix: string, nested: Layout["nested"]): string[] {
   return readAttributes(bytes).flatMap(({ type, payload }) => {
-    const path = `${prefix}${type}`;
+    const path = `${prefix}${type & 0x3fff}`;
     const header = nested[path];
     if (header === undefined) return [`${path} ${hex(payload)}`];
+    const flag = type > 0x3fff ? [`${path} nested`] : [];
     const start = header === 0 ? [] : [`${path} header ${hex(payload.subarray(0, header))}`];
-    return [...start, ...attributeLines(payload.subarray(header), `${path}.`, nested)];
+    return [...flag, ...start, ...attributeLines(payload.subarray(header), `${path}.`, nested)];
   });
 }
 
@@ -537,7 +564,7 @@ function translate(theirs: readonly string[], differences: readonly Difference[]
   return result;
 }
 
-describe.each([links, addresses, routes, neighbours, rules])("a request for a $name", (layout) => {
+describe.each([links, portVlans, addresses, routes, neighbours, rules])("a request for a $name", (layout) => {
   test.each(layout.captured.map((captured) => [captured.command, captured] as const))("%s", (_, captured) => {
     const theirs = Uint8Array.from(Buffer.from(captured.sent, "hex"));
     const ours = sentBytes(captured.ours);

@@ -1,0 +1,52 @@
+/** A chain with the whole of its rules. */
+
+import type { NftChainResource } from "../core/plan.ts";
+import { NetlinkError } from "../linux/netlink/error.ts";
+import { commit } from "../linux/nftables/batch.ts";
+import { createChain, destroyChain, findChain } from "../linux/nftables/chain.ts";
+import { addChainCommand, addRuleCommand, deleteChainCommand } from "../linux/nftables/printer.ts";
+import { addRule, listRules } from "../linux/nftables/rule.ts";
+import { sameChain, sameRules } from "../linux/nftables/same.ts";
+import type { Kernel } from "./kernel.ts";
+import { commandIn, type ResourceKind } from "./resource.ts";
+
+export const nftChain: ResourceKind<NftChainResource> = {
+  ensure(resource, kernel, undo) {
+    const { where, chain, rules } = resource;
+    const socket = kernel.netfilter(where);
+    // Its rules were made in the same transaction.
+    if (findChain(socket, chain) !== undefined) return;
+    try {
+      commit(socket, [createChain(chain), ...rules.flatMap(addRule)]);
+    } catch (error) {
+      // Another ADD was quicker.
+      if (error instanceof NetlinkError && error.code === "EEXIST") return;
+      throw error;
+    }
+    undo(() => removeChain(resource, kernel));
+  },
+  verify({ where, chain, rules }, kernel) {
+    const socket = kernel.netfilter(where);
+    const name = `"${chain.name}" of nf_tables table ${chain.family} "${chain.table}"`;
+    const found = findChain(socket, chain);
+    if (found === undefined) return [`chain ${name} is gone`];
+    const same = sameChain(chain, found) && sameRules(rules, listRules(socket, chain));
+    return same ? [] : [`chain ${name} has been changed`];
+  },
+  remove: removeChain,
+  describe: ({ where, chain, rules }, naming) =>
+    [addChainCommand(chain), ...rules.map((rule) => addRuleCommand(rule))].map((command) =>
+      commandIn(where, command, naming),
+    ),
+  describeRemoval: ({ where, chain }, naming) => [commandIn(where, deleteChainCommand(chain), naming)],
+};
+
+function removeChain({ where, chain }: NftChainResource, kernel: Kernel): void {
+  if (!kernel.has(where)) return;
+  try {
+    commit(kernel.netfilter(where), [destroyChain(chain)]);
+  } catch (error) {
+    // Without its table it is gone too.
+    if (!(error instanceof NetlinkError && error.code === "ENOENT")) throw error;
+  }
+}
