@@ -1,42 +1,52 @@
 /** Builds `dist/tendril`, the one executable, and `dist/cni/<plugin>`, a link to it for each plugin. */
 
 import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { pluginTypes } from "../src/plugins/types.ts";
 
 const root = join(import.meta.dir, "..");
 
 /**
- * Options that make the start short: bytecode, so that nothing is parsed, and no look for configuration files of the
- * runtime in the folder that the program happens to be started in.
+ * Options that make the start short: bytecode, so that nothing is parsed; chunks, so that nothing is loaded that is not
+ * needed; a compiler that waits, for a plugin ends before compiled code has paid; and no look for configuration files
+ * of the runtime in the folder that the program happens to be started in.
  */
-export const COMPILE = [
+const COMPILE = [
   "build",
   "--compile",
   "--minify",
   "--bytecode",
-  "--format=cjs",
+  "--format=esm",
+  "--splitting",
+  "--compile-jit-policy=1000",
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",
 ];
 
 /** Compiles one program. A program that is running under the old name goes on with the old file. */
 export function compile(source: string, outfile: string): void {
-  const temporary = `${outfile}.new`;
-  // The compiler leaves temporary files in its working folder when it is interrupted.
+  const temporary = `${outfile}.${process.pid}`;
   const { exitCode, stderr } = Bun.spawnSync([process.execPath, ...COMPILE, source, "--outfile", temporary], {
-    cwd: join(root, "dist"),
+    // The compiler leaves temporary files in its working folder when it is interrupted.
+    cwd: join(outfile, ".."),
     stdout: "ignore",
     stderr: "pipe",
   });
-  if (exitCode !== 0) throw new Error(`Cannot compile ${source}: ${stderr.toString()}`);
+  if (exitCode !== 0) throw new Error(`Cannot compile ${basename(source)}: ${stderr.toString()}`);
   renameSync(temporary, outfile);
 }
 
+/** Each link is replaced by renaming, so at no time is a plugin missing. */
 function linkPlugins(folder: string): void {
   mkdirSync(folder, { recursive: true });
-  for (const name of readdirSync(folder)) rmSync(join(folder, name));
-  for (const type of pluginTypes) symlinkSync("../tendril", join(folder, type));
+  for (const type of pluginTypes) {
+    const temporary = join(folder, `.${type}.${process.pid}`);
+    rmSync(temporary, { force: true });
+    symlinkSync("../tendril", temporary);
+    renameSync(temporary, join(folder, type));
+  }
+  const known = pluginTypes as readonly string[];
+  for (const name of readdirSync(folder)) if (!name.startsWith(".") && !known.includes(name)) rmSync(join(folder, name));
 }
 
 if (import.meta.main) {

@@ -41,6 +41,9 @@ function state(): string | undefined {
 
 function takeDown(): void {
   if (state() === undefined) return;
+  say();
+  say(bold("Taking it down"));
+  say();
   Bun.spawnSync([tendril, "lab", "down", "--lab", LAB], { stdin: "ignore", stdout: "inherit", stderr: "inherit" });
 }
 
@@ -102,12 +105,7 @@ async function main(): Promise<number> {
   try {
     good = await show();
   } finally {
-    if (!keep || interrupted) {
-      say();
-      say(bold("Taking it down"));
-      say();
-      takeDown();
-    }
+    if (!keep || interrupted) takeDown();
   }
   say();
   if (interrupted) {

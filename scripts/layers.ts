@@ -16,7 +16,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ipam: ["core", "linux"],
   lab: ["core", "linux", "resources", "plan", "cni"],
   cli: ["core", "linux", "resources", "plan", "cni", "plugins", "ipam", "lab"],
-  "main.ts": ["core", "linux", "resources", "plan", "cni", "plugins", "ipam", "cli"],
+  "main.ts": ["core", "linux", "cni", "plugins", "cli"],
 };
 
 /** The one file that may import a module. */

@@ -83,9 +83,13 @@ export function printTest(
       ` ${LEGEND}`,
       "",
       ...lab.families.flatMap((family) => [...formatMatrix(report, family, paint), ""]),
-      ...formatMasquerade(report).map((line) => ` ${line}`),
-      ...(lab.outside === undefined ? [] : [" outside has no route to the pods, so it should reach none of them"]),
-      "",
+      ...(lab.outside === undefined
+        ? []
+        : [
+            ...formatMasquerade(report).map((line) => ` ${line}`),
+            " outside has no route to the pods, so it should reach none of them",
+            "",
+          ]),
       problems.length === 0 ? ` ${paint.good("✔")} ${sum}` : ` ${paint.bad("✘")} ${sum}. Not as expected:`,
       ...problems.map((problem) => `   ${paint.bad(problem)}`),
       ...(damage.length === 0 ? [] : ["", " What is not as the lab was made:", ...damageLines(damage, paint)]),

@@ -1,6 +1,5 @@
 /** `tendril lab`: clusters of network namespaces on this machine. */
 
-import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { Command, Option } from "commander";
 import { FileError, TendrilError } from "../core/errors.ts";
@@ -16,6 +15,7 @@ import { measureStream, receiveStream, sendStream } from "../lab/probe/stream.ts
 import { listLabs, requireRecord } from "../lab/record.ts";
 import { labStatus } from "../lab/status.ts";
 import { bringUp } from "../lab/up.ts";
+import { readTextIfExists } from "../linux/file.ts";
 import { output, printFigure, printPath, printRemoval, printStatus, printTest } from "./lab-output.ts";
 
 /** How long the stream of `lab throughput` lasts, in milliseconds. */
@@ -30,7 +30,11 @@ interface Options {
 export function labCommand(exit: (status: number) => void): Command {
   const program = new Command("lab")
     .description("clusters of network namespaces on this machine: nodes, subnets, pods, a router, a host outside")
-    .enablePositionalOptions();
+    .enablePositionalOptions()
+    .hook("preAction", (_, verb) => {
+      if (process.getuid?.() === 0 || verb.name() === "example") return;
+      throw new TendrilError("A lab is made of network namespaces: that needs root");
+    });
   const verb = (usage: string, about: string, example: string) =>
     program.command(usage).description(about).addHelpText("after", `\nExample:\n  ${example}`).exitOverride();
   const withLab = (command: Command) => command.option("-l, --lab <name>", "which lab; needed when several are up");
@@ -162,11 +166,9 @@ function selfCommand(): string[] {
 }
 
 function readLabFile(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new FileError(`Cannot read the lab file "${path}"`, { cause: error, details: String(error) });
-  }
+  const source = readTextIfExists(path);
+  if (source === undefined) throw new FileError(`There is no lab file "${path}"`);
+  return source;
 }
 
 function chosenRecord({ lab }: Options) {

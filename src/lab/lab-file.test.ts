@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import { cidrContains, parseCidr } from "../core/cidr.ts";
 import { ConfigError, DecodeError } from "../core/errors.ts";
@@ -67,6 +69,16 @@ describe("the lab file", () => {
     expect(families).toEqual([4]);
     expect(nodes[0]?.addresses).toEqual(["172.20.1.11/24"]);
     expect(outside?.addresses).toEqual(["198.51.100.2/24"]);
+  });
+
+  test("of the document is one, and has the addresses that the document tells of", () => {
+    const page = readFileSync(join(import.meta.dir, "../../docs/lab.md"), "utf8");
+    const { name, nodes } = parseLabFile(/```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? "");
+    expect(name).toBe("two");
+    expect(nodes.map(({ addresses, podSubnets }) => [...addresses, ...podSubnets])).toEqual([
+      ["192.0.2.11/24", "10.244.1.0/24"],
+      ["192.0.2.100/24", "10.244.128.0/17"],
+    ]);
   });
 
   test("can make a lab of another name", () => {

@@ -2,6 +2,7 @@
 
 import type { Cidr } from "../core/cidr.ts";
 import { type Family, familyOf } from "../core/ip.ts";
+import { OUTSIDE, ROUTER } from "./names.ts";
 
 /** A subnet of the fabric: a switch to which its nodes and the router are connected. */
 export interface LabSubnet {
@@ -75,8 +76,8 @@ export function podPaths(lab: Lab): string[] {
 export function members(lab: Lab): string[] {
   return [
     ...lab.subnets.map(({ name }) => name),
-    "router",
-    ...(lab.outside === undefined ? [] : ["outside"]),
+    ROUTER,
+    ...(lab.outside === undefined ? [] : [OUTSIDE]),
     ...lab.nodes.map(({ name }) => name),
     ...podPaths(lab),
   ];

@@ -40,11 +40,11 @@ export function networkName(lab: string): string {
 }
 
 /** Where a lab's state lies. */
-export function labFolder(lab: string, root = LABS_FOLDER): string {
-  return `${root}/${lab}`;
+export function labFolder(lab: string): string {
+  return `${LABS_FOLDER}/${lab}`;
 }
 
 /** Where a node's state lies: what would be in /run/tendril and /var/lib/cni on a machine of its own. */
-export function nodeFolder(lab: string, node: string, root = LABS_FOLDER): string {
-  return `${labFolder(lab, root)}/nodes/${node}`;
+export function nodeFolder(lab: string, node: string): string {
+  return `${labFolder(lab)}/nodes/${node}`;
 }

@@ -122,13 +122,20 @@ export function folderOf(path: string): string {
 /** Makes a folder and those above it where they are missing. Throws SystemCallError. */
 export function ensureFolder(path: string): void {
   try {
+    makeFolderUnlessThere(path);
+  } catch (error) {
+    if (fileErrorCode(error) !== "ENOENT" || folderOf(path) === path) throw error;
+    ensureFolder(folderOf(path));
+    // Once more only: below /proc it is ENOENT although the folder above is there.
+    makeFolderUnlessThere(path);
+  }
+}
+
+function makeFolderUnlessThere(path: string): void {
+  try {
     makeFolder(path, 0o755);
   } catch (error) {
-    const code = fileErrorCode(error);
-    if (code === "EEXIST") return;
-    if (code !== "ENOENT" || folderOf(path) === path) throw error;
-    ensureFolder(folderOf(path));
-    ensureFolder(path);
+    if (fileErrorCode(error) !== "EEXIST") throw error;
   }
 }
 

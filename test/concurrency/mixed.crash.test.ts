@@ -47,7 +47,12 @@ for (const fields of [{}, { ipMasq: true, macspoofchk: true }]) {
     const namespaces = containers.map(({ namespace }) => namespace);
     const before = await stateOf(host, namespaces);
     const held = new Map<string, string>();
-    const stories = await Promise.all(containers.map((container) => live(host, config, container, random, held)));
+    // All come to their end before one that failed fails the test, so that no process outlives it.
+    const lives = await Promise.allSettled(containers.map((container) => live(host, config, container, random, held)));
+    const stories = lives.map((life) => {
+      if (life.status === "rejected") throw life.reason;
+      return life.value;
+    });
     // Something of each kind has happened, or the test tests nothing.
     const all = stories.flat();
     for (const kind of ["ADD", "ADD killed", "DEL", "DEL killed", "CHECK"]) expect(all).toContain(kind);

@@ -96,7 +96,7 @@ function held(host: TestHost, network: string): string[] {
   const mappings = host.sh("nft list ruleset").split("\n");
   return [
     ...links.filter(({ linkinfo }) => linkinfo?.info_kind === "veth" || linkinfo?.info_kind === "ifb").map(nameOf),
-    ...mappings.map((line) => line.trim()).filter((line) => /dnat to|masquerade to|CNI-DN/.test(line)),
+    ...mappings.map((line) => line.trim()).filter((line) => /dnat to|CNI-DN|elements = /.test(line)),
     ...filesIn(host, "/var/lib/cni/results", (name) => name.startsWith(`${network}-`)),
     ...filesIn(host, `/var/lib/cni/networks/${network}`, (name) => /^[0-9a-f.:]+$/.test(name) && /[.:]/.test(name)),
     ...filesIn(host, `/run/tendril/attachments/${network}`, () => true),
@@ -145,7 +145,7 @@ const meta = [
   { type: "tuning", mtu: 1400, sysctl: { "net.ipv4.conf.IFNAME.log_martians": "1" } },
 ];
 
-const ourChain = [{ type: "bridge", bridge: "BRIDGE", isDefaultGateway: true, ipam }, ...meta];
+const ourChain = [{ type: "bridge", bridge: "BRIDGE", isDefaultGateway: true, ipMasq: true, ipam }, ...meta];
 
 for (const cniVersion of ["0.4.0", "1.0.0", "1.1.0"]) {
   describe(`our bridge with Go's portmap, bandwidth and tuning, version ${cniVersion}`, () => {

@@ -49,6 +49,7 @@ const conflist = {
       type: "bridge",
       bridge: "pods0",
       isDefaultGateway: true,
+      ipMasq: true,
       hairpinMode: true,
       ipam: { type: "host-local", ranges: [[{ subnet: "10.88.0.0/24" }], [{ subnet: "fd00:88::/64" }]] },
     },

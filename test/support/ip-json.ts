@@ -213,12 +213,13 @@ export function forwardingAsBridge(entry: Neighbour, names: LinkNames): Json {
 
 /** As `ip -j rule show`. */
 export function ruleAsIp(rule: Rule): Json {
+  const whole = rule.family === AF_INET ? 32 : 128;
   return {
     priority: rule.priority ?? 0,
     src: rule.source ?? "all",
-    srclen: rule.source === undefined ? undefined : rule.sourceLength,
+    srclen: rule.source === undefined || rule.sourceLength === whole ? undefined : rule.sourceLength,
     dst: rule.destination,
-    dstlen: rule.destination === undefined ? undefined : rule.destinationLength,
+    dstlen: rule.destination === undefined || rule.destinationLength === whole ? undefined : rule.destinationLength,
     fwmark: rule.mark === undefined ? undefined : `0x${rule.mark.toString(16)}`,
     fwmask: rule.markMask === undefined || rule.markMask === 0xffffffff ? undefined : `0x${rule.markMask.toString(16)}`,
     iif: rule.inputName,

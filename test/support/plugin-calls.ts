@@ -43,6 +43,8 @@ export interface PluginCall {
   readonly args?: string;
   /** Ends the process by itself after so many steps. */
   readonly killAfter?: number;
+  /** A command that runs the executable, such as strace(1). */
+  readonly prefix?: readonly string[];
   /** The folders of executables; ours when absent. */
   readonly path?: readonly string[];
   /** Standard input, where it is not the configuration's JSON. */
@@ -109,7 +111,7 @@ export function start(host: Host, call: PluginCall): RunningCall {
   const executable = join(path[0] ?? PLUGINS, call.config.type);
   // A child lives in the namespace that this thread is in at the time.
   const child = inNetns(host.netns.netns, () =>
-    Bun.spawn([executable], { env, stdin, stdout: "pipe", stderr: "pipe", cwd: "/" }),
+    Bun.spawn([...(call.prefix ?? []), executable], { env, stdin, stdout: "pipe", stderr: "pipe", cwd: "/" }),
   );
   return { process: child, outcome: outcomeOf(child) };
 }

@@ -25,8 +25,8 @@ import { makeToken, parseToken, TOKEN_SIZE } from "./token.ts";
 export const PROTOCOLS = ["icmp", "tcp", "udp"] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
-/** How long an answer may take, in milliseconds. */
-const TIMEOUT_MS = 500;
+/** How long nothing may arrive anywhere until what is still missing counts as lost, in milliseconds. */
+const QUIET_MS = 500;
 /** So many probes run at once; a third of them needs a socket each, of which a process may have 1024 and more. */
 const BATCH = 600;
 
@@ -101,12 +101,19 @@ export function runProbes(probes: readonly Probe[], places: readonly Place[]): P
 function runBatch(probes: readonly Probe[], firstNumber: number, endpoints: Endpoints): ProbeOutcome[] {
   const arrivals: Arrivals = { requests: new Map(), answers: new Map() };
   const running = probes.map((probe, i) => start(probe, firstNumber + i, endpoints));
-  const deadline = performance.now() + TIMEOUT_MS;
+  let progress = -1;
+  let lastProgress = 0;
   try {
     for (;;) {
       for (const endpoint of endpoints.open.values()) serve(endpoint, arrivals);
       for (const run of running) if (run.outcome === undefined) advance(run, arrivals);
-      if (running.every(({ outcome }) => outcome !== undefined) || performance.now() > deadline) break;
+      const done = running.filter(({ outcome }) => outcome !== undefined).length;
+      if (done === running.length) break;
+      // Counted from the last arrival, so that a busy machine takes longer but loses nothing.
+      const now = done + arrivals.requests.size + arrivals.answers.size;
+      if (now !== progress) lastProgress = performance.now();
+      else if (performance.now() - lastProgress > QUIET_MS) break;
+      progress = now;
       Bun.sleepSync(1);
     }
   } finally {

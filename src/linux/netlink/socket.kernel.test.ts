@@ -222,7 +222,11 @@ describe("a dump", () => {
       // of those that stay is passed over.
       const going = Array.from({ length: 250 }, (_, i) => `10.2.${i >> 8}.${i & 255}`);
       const staying = Array.from({ length: 1_500 }, (_, i) => `10.3.${i >> 8}.${i & 255}`);
-      for (const ip of [...going, ...staying]) socket.post(addAddress({ index: 1, ip, prefixLength: 32 }), throwIt);
+      // It takes an address off the list a moment before it counts the change, so that it can miss to report one before
+      // the last part of a dump: this part is not looked at.
+      const last = Array.from({ length: 600 }, (_, i) => `10.4.${i >> 8}.${i & 255}`);
+      for (const ip of [...going, ...staying, ...last])
+        socket.post(addAddress({ index: 1, ip, prefixLength: 32 }), throwIt);
       socket.flush();
       const child = startChild(`
         import { inNetns, openNetns } from ${source("linux/netns.ts")};
@@ -244,16 +248,21 @@ describe("a dump", () => {
       let dumps = 0;
       while (running) {
         if (rawAddressDump(netns).interrupted) interrupted++;
-        const found = new Set(listAddresses(socket, 1).map(({ local }) => local));
-        dumps++;
-        expect(staying.filter((ip) => !found.has(ip))).toEqual([]);
+        try {
+          const found = new Set(listAddresses(socket, 1).map(({ local }) => local));
+          dumps++;
+          expect(staying.filter((ip) => !found.has(ip))).toEqual([]);
+        } catch (error) {
+          // On a busy machine each attempt may be interrupted; that is told, not hidden.
+          if (!(error instanceof NetlinkError && error.code === "EINTR")) throw error;
+        }
         await Bun.sleep(0);
       }
       expect(await ended).toBe(0);
       // Else nothing was proved.
       expect(dumps).toBeGreaterThan(5);
       expect(interrupted).toBeGreaterThan(0);
-      expect(listAddresses(socket, 1).map(({ local }) => local)).toEqual(staying);
+      expect(listAddresses(socket, 1).map(({ local }) => local)).toEqual([...staying, ...last]);
     },
     20_000,
   );

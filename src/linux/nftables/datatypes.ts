@@ -117,7 +117,7 @@ function encodeText(type: NftType, text: "ip" | "mac" | "name", size: number, va
     const name = new TextEncoder().encode(value.replace(/\\\*$/, "*"));
     const bytes = new Uint8Array(size);
     // The name's final zero has to fit too.
-    if (name.length === 0 || name.length >= size) throw notA(type, value);
+    if (name.length >= size) throw notA(type, value);
     bytes.set(name);
     return bytes;
   }

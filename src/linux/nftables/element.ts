@@ -19,7 +19,7 @@ import { DATA_TYPES, decodeTuple, encodeTuple, equalBytes } from "./datatypes.ts
 import { type Expression, expression, expressions } from "./expression.ts";
 import { headerFor, nfMessage } from "./header.ts";
 import { after, joinIntervals } from "./interval.ts";
-import { getIfExists } from "./query.ts";
+import { getIfAnswered, getIfExists } from "./query.ts";
 import {
   commentOf,
   encodeUserdata,
@@ -129,6 +129,11 @@ export function addAnonymousElements(set: NftSet, id: number, contents: readonly
   return elementRequests("add", NFT_MSG_NEWSETELEM, NLM_F_CREATE, elements, { setId: id });
 }
 
+/** How many elements the kernel has for these: two for each range of a single field. */
+export function countAnonymousElements(set: NftSet, contents: readonly NftElementContent[]): number {
+  return contents.reduce((count, content) => count + encodeElement({ ...content, set }).length, 0);
+}
+
 function elementRequests(
   verb: string,
   type: number,
@@ -228,21 +233,22 @@ function content({ set, data, verdict, comment, timeout }: NftElement, open = fa
   };
 }
 
-/** The element of a key, or undefined. Throws NetlinkError. */
+/** The element of a key, or undefined; a range is found by both its ends. Throws NetlinkError. */
 export function findElement(socket: NetlinkSocket, wanted: NftElement): KernelElement | undefined {
-  const { set } = wanted;
-  const bounds = encodeElement(keyOnly(wanted));
-  const found = bounds.map((bound) => getElement(socket, wanted, bound));
-  const elements = found.filter((one) => one !== undefined);
-  // In a set of ranges the kernel answers with the range around the key: it is the wanted one if both ends are.
-  const isExact = bounds.every(
-    (bound, i) => isSameKey(bound.key, found[i]?.key) && isSameKey(bound.keyEnd, found[i]?.keyEnd),
-  );
-  return isExact ? decodeElements(set, elements)[0] : undefined;
+  const [start, end] = encodeElement(keyOnly(wanted)) as [ElementAttributes, ElementAttributes?];
+  const found = getElement(socket, wanted, start);
+  // Asked for one value, the kernel answers with the range around it.
+  if (found === undefined || !isSameKey(start.key, found.key) || !isSameKey(start.keyEnd, found.keyEnd))
+    return undefined;
+  const { set, key } = wanted;
+  if (!hasRanges(set) || set.key.length > 1) return decodeElement(set, found, found.keyEnd?.value);
+  const last = inNetworkOrder(set, encodeTuple(set.key, key).to);
+  const foundEnd = getElement(socket, wanted, { flags: NFT_SET_ELEM_INTERVAL_END, key: { value: last } });
+  return isSameKey(end?.key, foundEnd?.key) ? decodeElement(set, found, last) : undefined;
 }
 
 function isSameKey(a: Data | undefined, b: Data | undefined): boolean {
-  if (a?.value === undefined || b?.value === undefined) return a === undefined;
+  if (a?.value === undefined || b?.value === undefined) return a?.value === b?.value;
   return equalBytes(a.value, b.value);
 }
 
@@ -254,7 +260,8 @@ function getElement(
   const { family, table, name } = element.set;
   const operation = `look up element ${describe(element)} of set ${family} "${table}" "${name}"`;
   const which = { ...headerFor(family), table, set: name, elements: [bound] };
-  const payload = getIfExists(socket, operation, NFT_MSG_GETSETELEM, elementListMessage, which);
+  const ask = bound.flags === undefined ? getIfExists : getIfAnswered;
+  const payload = ask(socket, operation, NFT_MSG_GETSETELEM, elementListMessage, which);
   return payload === undefined ? undefined : elementListMessage.read(payload).elements?.[0];
 }
 
@@ -280,7 +287,7 @@ function decodeElements(set: NftSet, elements: readonly ElementAttributes[]): Ke
   const isRanges = set.key.length === 1 && hasRanges(set);
   const placed = isRanges
     ? joinIntervals(elements).map(({ element, last }) => decodeElement(set, element, last))
-    : elements.filter((one) => one.key !== undefined).map((one) => decodeElement(set, one, one.keyEnd?.value));
+    : elements.filter(({ key }) => key?.value !== undefined).map((one) => decodeElement(set, one, one.keyEnd?.value));
   const others = elements.filter(({ flags = 0 }) => (flags & NFT_SET_ELEM_CATCHALL) !== 0);
   return [...placed, ...others.map((one) => ({ ...decodeElement(set, one), catchall: true as const }))];
 }

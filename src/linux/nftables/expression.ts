@@ -97,10 +97,10 @@ export const expression: Wire<Expression> = nested({
       rawExpression.write(out, { name: value.kernelName, data: value.data, ...kept });
       return;
     }
-    const format = formats[value.name] as Wire<unknown>;
-    // The kernel takes no data at all for an expression without attributes.
-    const data = value.name === "notrack" ? {} : { data: encode(format, value.data) };
-    rawExpression.write(out, { name: value.name, ...data, ...kept });
+    const data = encode(formats[value.name] as Wire<unknown>, value.data);
+    // The kernel takes no data at all for an expression that has no attributes.
+    const none = value.name === "notrack" && data.length === 0;
+    rawExpression.write(out, { name: value.name, ...(none ? {} : { data }), ...kept });
   },
   read(input) {
     const { name, data = new Uint8Array(), ...kept } = rawExpression.read(input);

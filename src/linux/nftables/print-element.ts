@@ -1,7 +1,7 @@
 /** Elements of sets and maps as nft(8) writes them, and in its order. */
 
-import type { NftElementContent, NftSet, NftType } from "../../core/nftables.ts";
-import { DATA_TYPES, encodeEnds, encodeTuple } from "./datatypes.ts";
+import type { NftElementContent, NftSet, NftTuple, NftType } from "../../core/nftables.ts";
+import { DATA_TYPES, decodeTuple, encodeEnds, encodeTuple } from "./datatypes.ts";
 import type { KernelElement } from "./element.ts";
 import { compareBytes } from "./interval.ts";
 import { formatTime, formatTuple, type LinkName } from "./print-value.ts";
@@ -20,12 +20,18 @@ export function formatElement(set: SetFormat, element: NftElementContent, linkNa
         ? formatTuple(set.data, data, linkName)
         : undefined;
   return [
-    "catchall" in element ? "*" : formatTuple(set.key, key, linkName),
+    "catchall" in element ? "*" : formatTuple(set.key, inFull(set.key, key), linkName),
     ...(timeout === undefined ? [] : [`timeout ${formatTime(timeout)}`]),
     ...(expires === undefined ? [] : [`expires ${formatTime(expires)}`]),
     ...(comment === undefined ? [] : [`comment "${comment}"`]),
     ...(value === undefined ? [] : [`: ${value}`]),
   ].join(" ");
+}
+
+/** As the kernel would give a key back: a range that is a prefix is one, and a prefix has no other bits. */
+function inFull(types: readonly NftType[], key: NftTuple): NftTuple {
+  const { from, to } = encodeTuple(types, key);
+  return decodeTuple(types, from, to);
 }
 
 /** The order in which nft(8) lists elements, whatever the kernel's is; that of ranges in concatenations stays. */

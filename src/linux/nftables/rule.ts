@@ -9,7 +9,7 @@ import type { NftRequest } from "./batch.ts";
 import type { ChainName } from "./chain.ts";
 import { compileRule } from "./compile/compile.ts";
 import { NFT_MSG_DELRULE, NFT_MSG_GETRULE, NFT_MSG_NEWRULE } from "./constants.ts";
-import { addAnonymousElements } from "./element.ts";
+import { addAnonymousElements, countAnonymousElements } from "./element.ts";
 import { type Expression, expressions } from "./expression.ts";
 import { familyOfHeader, headerFor, type NfHeader, nfMessage, required } from "./header.ts";
 import { addAnonymousSet } from "./set.ts";
@@ -73,7 +73,7 @@ function newRule(verb: string, flags: number, rule: NftRule, where: RuleAttribut
   const firstId = lastSetId + 1;
   lastSetId += compiled.sets.length;
   const sets = compiled.sets.flatMap(({ set, elements }, i) => [
-    addAnonymousSet(set, firstId + i, elements.length),
+    addAnonymousSet(set, firstId + i, countAnonymousElements(set, elements)),
     ...addAnonymousElements(set, firstId + i, elements),
   ]);
   const numbered = compiled.expressions.map((one): Expression => {

@@ -20,7 +20,7 @@ import {
   NFT_SET_MAP,
   NFT_SET_TIMEOUT,
 } from "./constants.ts";
-import { DATA_TYPES, paddedSize, tupleSize, typeNumber, typesOf } from "./datatypes.ts";
+import { DATA_TYPES, tupleSize, typeNumber, typesOf } from "./datatypes.ts";
 import { familyOfHeader, headerFor, type NfHeader, nfMessage, required } from "./header.ts";
 import { getIfExists } from "./query.ts";
 import type { TableName } from "./table.ts";
@@ -48,7 +48,7 @@ interface SetDescription extends WithUnknown {
 
 /** @see enum nft_set_field_attributes */
 interface SetField extends WithUnknown {
-  /** In bytes, padding included. */
+  /** In bytes. */
   length?: number;
 }
 
@@ -136,7 +136,7 @@ function newSet(verb: string, flags: number, set: NftSet): NftRequest {
   return request(`${verb} ${describe(set)}`, NFT_MSG_NEWSET, NLM_F_CREATE | flags, setMessage, value);
 }
 
-/** Makes a set that only the rule after it in the same batch refers to, by `id`. */
+/** Makes a set for `size` elements that only the rule after it in the same batch refers to, by `id`. */
 export function addAnonymousSet(set: NftSet, id: number, size: number): NftRequest {
   const flags = flagBits(set) | NFT_SET_ANONYMOUS | NFT_SET_CONSTANT;
   const value: SetMessage = { ...naming(set), ...setData(set, flags, { size }), id };
@@ -145,7 +145,8 @@ export function addAnonymousSet(set: NftSet, id: number, size: number): NftReque
 
 function setData(set: NftSet, flags: number, description: SetDescription): SetAttributes {
   const { key, data, policy, timeout, gcInterval, comment } = set;
-  const fields = (flags & NFT_SET_CONCAT) === 0 ? {} : { fields: key.map((type) => ({ length: paddedSize(type) })) };
+  const fields =
+    (flags & NFT_SET_CONCAT) === 0 ? {} : { fields: key.map((type) => ({ length: DATA_TYPES[type].size })) };
   const whole = { ...description, ...fields };
   return {
     flags,

@@ -2,7 +2,7 @@
 
 import type { NftFamily, NftTable } from "../../core/nftables.ts";
 import { attributes, type WithUnknown } from "../netlink/attributes.ts";
-import { NLM_F_CREATE, NLM_F_EXCL, request } from "../netlink/message.ts";
+import { NLM_F_EXCL, request } from "../netlink/message.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { be32, be64, bytes, string } from "../netlink/wire.ts";
 import { type NftRequest, withFallback } from "./batch.ts";
@@ -63,7 +63,7 @@ export function createTable(table: NftTable): NftRequest {
 
 function newTable(verb: string, flags: number, { family, name, comment }: NftTable): NftRequest {
   const value: TableMessage = { ...headerFor(family), name, flags: 0, ...commentData(comment) };
-  return request(`${verb} table ${family} "${name}"`, NFT_MSG_NEWTABLE, NLM_F_CREATE | flags, tableMessage, value);
+  return request(`${verb} table ${family} "${name}"`, NFT_MSG_NEWTABLE, flags, tableMessage, value);
 }
 
 /** Deletes a table with all that is in it. The kernel answers ENOENT when there is none. */

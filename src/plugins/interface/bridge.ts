@@ -43,7 +43,7 @@ function planBridge(config: BridgeConfig, facts: Facts) {
   const veth = planVeth(config, facts);
   const resources: Resource[] = [
     link,
-    ...planOwnRoutes(config),
+    ...planBridgeSysctls(config),
     {
       kind: "link-settings",
       where: "host",
@@ -88,10 +88,21 @@ function planBridgeLink({ bridge: name, mtu, vlan, vlanTrunk }: BridgeConfig, { 
   };
 }
 
-/** Containers must not be able to give the host routes by router advertisements. */
-function planOwnRoutes({ bridge: link }: BridgeConfig): SysctlResource[] {
-  const name = `net/ipv6/conf/${link}/accept_ra`;
-  return [{ kind: "sysctl", where: "host", shared: true, link, name, value: "0", optional: true }];
+/**
+ * Containers must not be able to give the host routes by router advertisements. And the bridge's own address is used at
+ * once: while it is being tested for duplicates the host could not ask for its containers' MACs.
+ */
+function planBridgeSysctls({ bridge: link, enableDad }: BridgeConfig): SysctlResource[] {
+  const conf = (name: string): SysctlResource => ({
+    kind: "sysctl",
+    where: "host",
+    shared: true,
+    link,
+    name: `net/ipv6/conf/${link}/${name}`,
+    value: "0",
+    optional: true,
+  });
+  return enableDad ? [conf("accept_ra")] : [conf("accept_ra"), conf("accept_dad")];
 }
 
 function planVeth({ bridge: master, mtu, mac }: BridgeConfig, { key, netns, adopted }: Facts): VethLink {

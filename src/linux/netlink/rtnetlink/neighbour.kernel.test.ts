@@ -109,7 +109,12 @@ describe("forwarding entries", () => {
   kernelTest("of all kinds decode to what bridge(8) prints", () => {
     const { socket, vxlan, sh, json } = withLinks();
     sh("bridge fdb add 02:00:00:00:00:0d dev b0 master static");
-    socket.execute(setForwarding({ index: vxlan, mac: "00:00:00:00:00:00", destination: "10.1.0.7" }));
+    sh(`bridge fdb append 00:00:00:00:00:00 dev vxlan0 dst 10.1.0.7
+      bridge fdb append 00:00:00:00:00:00 dev vxlan0 dst 10.1.0.8`);
+    socket.execute(setForwarding({ index: vxlan, mac: "02:00:00:00:00:0e", destination: "10.1.0.7" }));
+    // The entries by which a tunnel floods are appended, not set.
+    const flood = { index: vxlan, mac: "00:00:00:00:00:00", destination: "10.1.0.9" };
+    expect(codeOf(() => socket.execute(setForwarding(flood)))).toBe("EOPNOTSUPP");
     const names = linkNames(listLinks(socket));
     const ours = listNeighbours(socket, AF_BRIDGE).map((entry) => forwardingAsBridge(entry, names));
     expect(ours.length).toBeGreaterThan(3);

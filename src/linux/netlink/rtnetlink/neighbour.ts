@@ -86,7 +86,7 @@ export function deleteNeighbour({ index, ip }: Omit<NeighbourSpec, "mac">): Netl
   return request(`delete neighbour ${ip}`, RTM_DELNEIGH, 0, neighbourMessage, value);
 }
 
-/** Sets a permanent entry of a tunnel's own forwarding table. */
+/** Sets a permanent entry of a tunnel's own forwarding table. The kernel answers EOPNOTSUPP for a zero or group address. */
 export function setForwarding(entry: ForwardingSpec): NetlinkRequest {
   const operation = `set forwarding entry ${entry.mac}`;
   return request(operation, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, neighbourMessage, forwarding(entry));

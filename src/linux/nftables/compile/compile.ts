@@ -109,12 +109,13 @@ function log({ prefix, level, group, snaplen, queueThreshold }: NftLog): Express
 
 function limit({ rate, per, unit, burst, over }: NftLimit): Expression {
   const packets = unit === "packets";
+  const most = burst ?? (packets ? 5 : undefined);
   return {
     name: "limit",
     data: {
       rate: BigInt(rate),
       unit: BigInt(LIMIT_UNITS[per]),
-      burst: burst ?? (packets ? 5 : 0),
+      ...(most === undefined ? {} : { burst: most }),
       type: packets ? NFT_LIMIT_PKTS : NFT_LIMIT_PKT_BYTES,
       flags: over ? NFT_LIMIT_F_INV : 0,
     },

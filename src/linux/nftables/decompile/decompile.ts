@@ -29,7 +29,7 @@ import {
   NFT_REG_VERDICT,
 } from "../constants.ts";
 import { startContext } from "../context.ts";
-import { decodeNumber, decodeValue, equalBytes } from "../datatypes.ts";
+import { DATA_TYPES, decodeNumber, decodeValue, equalBytes } from "../datatypes.ts";
 import type { Expression } from "../expression.ts";
 import { wordOfRegister } from "../registers.ts";
 import { decodeVerdict } from "../verdict.ts";
@@ -158,11 +158,12 @@ function readSetMark(reader: Reader, expression: Named<"meta"> | Named<"ct">): b
 }
 
 function markValue(reader: Reader, held: Held): NftSetMark["value"] | undefined {
-  if ("bytes" in held) return decodeNumber("mark", held.bytes);
+  if ("bytes" in held) return held.bytes.length === 4 ? decodeNumber("mark", held.bytes) : undefined;
   if ("map" in held) return undefined;
   const key = fieldsOf(reader, held)[0]?.key;
   if (key !== "meta mark" && key !== "ct mark") return undefined;
   if (held.mask === undefined || held.xor === undefined) return { key };
+  if (held.mask.length !== 4 || held.xor.length !== 4) return undefined;
   const mask = decodeNumber("mark", held.mask);
   const flip = decodeNumber("mark", held.xor);
   // Bits that are cleared and then flipped are set.
@@ -220,6 +221,8 @@ function readPorts(reader: Reader, min?: number, max?: number): number | NftRang
 function readEnds(reader: Reader, type: NftType, min?: number, max?: number): NftValue | NftRange | undefined {
   const [from, to] = [heldIn(reader, min), heldIn(reader, max ?? min)];
   if (from === undefined || to === undefined || !("bytes" in from) || !("bytes" in to)) return undefined;
+  const { size } = DATA_TYPES[type];
+  if (from.bytes.length !== size || to.bytes.length !== size) return undefined;
   const value = decodeValue(type, from.bytes);
   return equalBytes(from.bytes, to.bytes) ? value : { from: value, to: decodeValue(type, to.bytes) };
 }

@@ -21,8 +21,8 @@ import {
   NFT_RANGE_NEQ,
   NFT_REG_VERDICT,
 } from "../constants.ts";
-import { DATA_TYPES, decodeValue, maskBits, paddedSize, tupleSize } from "../datatypes.ts";
-import { FIELDS, keyTypes } from "../keys.ts";
+import { DATA_TYPES, decodeValue, maskBits, paddedSize } from "../datatypes.ts";
+import { FIELDS } from "../keys.ts";
 import { wordOfRegister } from "../registers.ts";
 import {
   compared,
@@ -52,7 +52,9 @@ export function readComparison(reader: Reader, { data }: Named<"cmp">, lower: Re
   const fields = loaded === undefined ? [] : fieldsOf(reader, loaded);
   const [field] = fields;
   if (loaded === undefined || operator === undefined || bytes === undefined || field === undefined) return false;
-  if (operator === "<=" && lower?.loaded === loaded) return joinRange(field.key, lower, bytes);
+  if (operator === "<=" && lower?.loaded === loaded && bytes.length === field.size) {
+    return joinRange(field.key, lower, bytes);
+  }
   if (fields.length > 1) return readNeighbours(reader, fields, loaded, operator, bytes);
   const match = toMatch(field, operator, loaded, bytes);
   if (match === undefined) return false;
@@ -65,7 +67,8 @@ function toMatch(field: LoadedField, operator: NftOperator, loaded: Loaded, byte
   const { key, size } = field;
   const { type } = FIELDS[key];
   const isPart = size < DATA_TYPES[type].size || (type === "ifname" && bytes.length < DATA_TYPES[type].size);
-  if (isPart) return partMatch(key, operator, loaded, bytes);
+  if (isPart) return bytes.length > size ? undefined : partMatch(key, operator, loaded, bytes);
+  if (bytes.length !== size || (loaded.mask !== undefined && loaded.mask.length !== size)) return undefined;
   return wholeMatch(key, operator, loaded, loaded.turned ? bytes.toReversed() : bytes);
 }
 
@@ -78,6 +81,7 @@ function readNeighbours(
   bytes: Uint8Array,
 ): boolean {
   if (mask !== undefined || (operator !== "==" && operator !== "!=")) return false;
+  if (bytes.length !== fields.reduce((sum, { size }) => sum + size, 0)) return false;
   let at = 0;
   for (const { key, size } of fields) {
     const { type } = FIELDS[key];
@@ -147,7 +151,8 @@ export function readRange(reader: Reader, { data }: Named<"range">): boolean {
     return false;
   }
   const { type } = FIELDS[field.key];
-  if (field.size < DATA_TYPES[type].size || loaded.mask !== undefined) return false;
+  const { size } = DATA_TYPES[type];
+  if (field.size !== size || from.length !== size || to.length !== size || loaded.mask !== undefined) return false;
   const turn = (bytes: Uint8Array) => decodeValue(type, loaded.turned ? bytes.toReversed() : bytes);
   compared(reader, plainMatch(field.key, data.op === NFT_RANGE_NEQ ? "!=" : "==", { from: turn(from), to: turn(to) }));
   return true;
@@ -161,6 +166,7 @@ export function readLookup(reader: Reader, { data }: Named<"lookup">): boolean {
   if (name === undefined || found === undefined || keys === undefined || first === undefined) return false;
   const key: NftKeys = more.length === 0 ? first : keys;
   const mask = maskOf(reader, sreg, key);
+  if (mask === undefined) return false;
   if (dreg === undefined) {
     const value = found.anonymous === undefined ? { set: name } : { anyOf: found.anonymous.map(asOperand) };
     const operator = (flags & NFT_LOOKUP_F_INV) !== 0 ? { operator: "!=" as const } : {};
@@ -182,22 +188,25 @@ function asOperand({ key }: NftElementContent) {
   return only !== undefined && more.length === 0 ? only : key;
 }
 
-function maskOf(reader: Reader, register: number | undefined, key: NftKeys): { mask?: NftValue } {
+/** The mask on a field; nothing without one, undefined where it does not fit. */
+function maskOf(reader: Reader, register: number | undefined, key: NftKeys): { mask?: NftValue } | undefined {
   const loaded = loadedIn(reader, register);
-  if (loaded?.mask === undefined || typeof key !== "string") return {};
+  if (loaded?.mask === undefined) return {};
+  if (typeof key !== "string" || loaded.mask.length !== DATA_TYPES[FIELDS[key].type].size) return undefined;
   return { mask: decodeValue(FIELDS[key].type, loaded.mask) };
 }
 
-/** The fields that registers hold one behind the other, as many as the set's key has. */
+/** The fields that registers hold one behind the other, where they are of the types that the set's key has. */
 function concatenation(reader: Reader, sreg: number, types: readonly NftType[]): NftKey[] | undefined {
   const keys: NftKey[] = [];
   let word = wordOfRegister(sreg);
-  for (const _ of types) {
+  for (const type of types) {
     const held = reader.held.get(word);
     const [field, ...more] = held !== undefined && "load" in held ? fieldsOf(reader, held) : [];
-    if (field === undefined || more.length > 0) return undefined;
+    if (field === undefined || more.length > 0 || FIELDS[field.key].type !== type) return undefined;
+    if (field.size !== DATA_TYPES[type].size) return undefined;
     keys.push(field.key);
-    word += paddedSize(FIELDS[field.key].type) / 4;
+    word += paddedSize(type) / 4;
   }
-  return tupleSize(keyTypes(keys)) === tupleSize(types) ? keys : undefined;
+  return keys;
 }

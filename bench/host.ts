@@ -1,0 +1,161 @@
+/**
+ * A host for plugins to work on, and how they are run and timed there.
+ *
+ * The whole suite runs in a mount namespace with tmpfs over /run (scripts/bench.ts), so leases, records and what the
+ * plugins' tools lock lie in memory for both sides alike, and nothing is left of them afterwards.
+ */
+
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { createNamedNetns, enterNetns, inNetns, type Netns, openHome } from "../src/linux/netns.ts";
+import type { Sample } from "./measurement.ts";
+
+/** One of those that are compared. */
+export interface Side {
+  readonly name: string;
+  /** The folder with its plugins. */
+  readonly plugins: string;
+}
+
+export interface Pod {
+  readonly id: string;
+  readonly netns: string;
+}
+
+export interface BenchHost {
+  readonly side: Side;
+  readonly netns: Netns;
+  /** Folder of leases and records. */
+  readonly folder: string;
+  readonly network: string;
+}
+
+export interface Call {
+  readonly host: BenchHost;
+  readonly verb: "ADD" | "DEL" | "VERSION";
+  readonly pod?: Pod;
+  readonly config: object;
+}
+
+export interface Outcome extends Sample {
+  readonly exitCode: number;
+  readonly output: string;
+}
+
+const TOP = "/run/bench";
+const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+let count = 0;
+const home = openHome();
+
+/** A host in a network namespace of its own. */
+export function makeHost(side: Side): BenchHost {
+  count++;
+  const network = `bench${count}`;
+  const netns = createNamedNetns(`host${count}`);
+  const folder = `${TOP}/${network}`;
+  mkdirSync(folder, { recursive: true });
+  inNetns(netns, () => Bun.spawnSync(["ip", "link", "set", "lo", "up"]));
+  return { side, netns, folder, network };
+}
+
+/** Network namespaces for so many pods. */
+export function makePods(number: number): Pod[] {
+  return Array.from({ length: number }, () => {
+    count++;
+    const id = `pod${count}`;
+    const netns = createNamedNetns(id);
+    closeSync(netns.fd);
+    return { id, netns: netns.path };
+  });
+}
+
+/** A network configuration of the bridge plugin with host-local. */
+export function bridgeConfig(host: BenchHost, more: object = {}): object {
+  return {
+    cniVersion: "1.0.0",
+    name: host.network,
+    type: "bridge",
+    bridge: "bench0",
+    isDefaultGateway: true,
+    ipam: { type: "host-local", ranges: [[{ subnet: "10.200.0.0/16" }]], dataDir: `${host.folder}/leases` },
+    ...more,
+  };
+}
+
+/** Runs a plugin to its end. Throws unless it succeeds. */
+export function call(type: string, request: Call): Outcome {
+  const path = `${request.host.side.plugins}/${type}`;
+  const outcome = run([path], request);
+  if (outcome.exitCode !== 0) throw new Error(`${path} ${request.verb}: ${outcome.output}`);
+  return outcome;
+}
+
+/** Runs a program as a plugin and times it. Input and output are files, so that nothing is copied meanwhile. */
+export function run(command: string[], request: Call): Outcome {
+  const files = openFiles(request);
+  const env = environment(request);
+  const { start, end, done } = enterNetns(request.host.netns, home, () => {
+    const start = performance.now();
+    const done = Bun.spawnSync({ cmd: command, env, stdin: files.input, stdout: files.output, stderr: files.output });
+    return { start, end: performance.now(), done };
+  });
+  return { ...cpuOf(done.resourceUsage), wall: end - start, exitCode: done.exitCode, output: files.finish() };
+}
+
+/** Starts many plugins at once. The time goes from before the first start to after the last end. */
+export async function callAtOnce(
+  type: string,
+  requests: readonly Call[],
+): Promise<{ readonly total: Sample; readonly outcomes: readonly Omit<Outcome, "wall">[] }> {
+  const all = requests.map((request) => ({ request, files: openFiles(request), env: environment(request) }));
+  const start = performance.now();
+  const children = all.map(({ request: { host }, files, env }) =>
+    enterNetns(host.netns, home, () =>
+      Bun.spawn([`${host.side.plugins}/${type}`], {
+        env,
+        stdin: files.input,
+        stdout: files.output,
+        stderr: files.output,
+      }),
+    ),
+  );
+  await Promise.all(children.map(({ exited }) => exited));
+  const wall = performance.now() - start;
+  const outcomes = children.map((child, i) => ({
+    ...cpuOf(child.resourceUsage()),
+    exitCode: child.exitCode ?? -1,
+    output: all[i]?.files.finish() ?? "",
+  }));
+  return { total: { wall, cpu: outcomes.reduce((sum, { cpu }) => sum + cpu, 0) }, outcomes };
+}
+
+function environment({ host, verb, pod }: Call): Record<string, string> {
+  return {
+    PATH,
+    TENDRIL_RUN_DIR: `${host.folder}/run`,
+    CNI_COMMAND: verb,
+    CNI_PATH: host.side.plugins,
+    ...(pod === undefined ? {} : { CNI_CONTAINERID: pod.id, CNI_NETNS: pod.netns, CNI_IFNAME: "eth0" }),
+  };
+}
+
+function openFiles({ host, config, pod }: Call) {
+  const path = `${host.folder}/${pod?.id ?? "none"}`;
+  writeFileSync(`${path}.in`, JSON.stringify(config));
+  const input = openSync(`${path}.in`, "r");
+  const output = openSync(`${path}.out`, "w");
+  return {
+    input,
+    output,
+    finish() {
+      closeSync(input);
+      closeSync(output);
+      return readFileSync(`${path}.out`, "utf8");
+    },
+  };
+}
+
+/** The system reports microseconds, of the process and of those children that it waited for. */
+function cpuOf(usage: Bun.ResourceUsage | undefined): Pick<Sample, "cpu"> {
+  return { cpu: Number(usage?.cpuTime.total ?? Number.NaN) / 1000 };
+}

@@ -1,0 +1,62 @@
+/**
+ * The measurements, run in namespaces that scripts/bench.ts has made for them. It is a process of its own so that it is
+ * small: what it starts is timed.
+ */
+
+import { writeFileSync } from "node:fs";
+import { type BenchHost, makeHost, type Side } from "./host.ts";
+import { machine } from "./machine.ts";
+import type { Measurement } from "./measurement.ts";
+import { bridge } from "./measurements/bridge.ts";
+import { burst } from "./measurements/burst.ts";
+import { manyPods } from "./measurements/many-pods.ts";
+import { masquerade } from "./measurements/masquerade.ts";
+import { version } from "./measurements/version.ts";
+import { formatLines, type Line, lineOf } from "./report.ts";
+
+/** What scripts/bench.ts hands over. */
+export interface Task {
+  readonly ours: Side;
+  readonly peer: Side;
+  readonly empty: string;
+  readonly rounds: number;
+  /** Names of measurements; all where there is none. */
+  readonly only: readonly string[];
+  /** A file for the figures as JSON. */
+  readonly output?: string;
+}
+
+/** In the order of the report; the one that fills the machine comes last. */
+const measurements: readonly Measurement[] = [version, bridge, masquerade, burst, manyPods];
+
+async function main(task: Task): Promise<void> {
+  const say = (line: string) => console.log(line);
+  const unknown = task.only.filter((name) => measurements.every((each) => each.name !== name));
+  if (unknown.length > 0) {
+    throw new Error(
+      `There is no measurement ${unknown.join(", ")}, only ${measurements.map(({ name }) => name).join(", ")}`,
+    );
+  }
+  const lines: Line[] = [];
+  for (const { name, about, run } of measurements) {
+    if (task.only.length > 0 && !task.only.includes(name)) continue;
+    say(`${name}: ${about}`);
+    const host = (side: Side): BenchHost => makeHost(side);
+    lines.push(...(await run({ ...task, host, say })).map(lineOf));
+  }
+  say("");
+  say(formatLines(lines));
+  for (const { what, fault } of lines) if (fault !== undefined) say(`${what}: ${fault}`);
+  const facts = machine();
+  say(
+    Object.entries(facts)
+      .map(([fact, value]) => `${fact}: ${value}`)
+      .join(" · "),
+  );
+  if (task.output !== undefined) {
+    writeFileSync(task.output, `${JSON.stringify({ machine: facts, rounds: task.rounds, lines }, undefined, 2)}\n`);
+    say(`The figures are in ${task.output}`);
+  }
+}
+
+await main(JSON.parse(process.argv[2] ?? "") as Task);

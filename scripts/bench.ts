@@ -1,0 +1,76 @@
+/**
+ * Measures the plugins against the reference ones, in fresh namespaces: builds, finds the peer, prints a table.
+ */
+
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { Command } from "commander";
+import type { Task } from "../bench/main.ts";
+import { compile } from "./build.ts";
+import { findPeers } from "./setup/peers.ts";
+
+const root = join(import.meta.dir, "..");
+const cache = join(root, ".cache");
+
+/** Leases and records of both sides lie in memory. The machine's own folders and network are not touched. */
+const NAMESPACES = ["unshare", "--net", "--mount", "--propagation", "private"];
+const SET_UP = 'mount -t tmpfs tmpfs /run && mkdir /run/netns && ip link set lo up && exec "$@"';
+
+interface Options {
+  readonly rounds: string;
+  readonly only: readonly string[];
+  readonly output?: string;
+}
+
+const options = new Command("npm run bench --")
+  .description("Measures the plugins against the reference ones")
+  .option("--rounds <number>", "how often each side is run", "40")
+  .option("--only <name...>", "measure only these: version, bridge, masquerade, burst, many-pods", [])
+  .option("--output <file>", "write the figures there as JSON")
+  .addHelpText("after", "\nExample:\n  npm run bench -- --only bridge masquerade --rounds 100 --output figures.json")
+  .parse()
+  .opts<Options>();
+
+function main(): number {
+  if (process.getuid?.() !== 0) {
+    console.error("The measurements need root, for network namespaces.");
+    return 1;
+  }
+  const rounds = Number(options.rounds);
+  if (!Number.isInteger(rounds) || rounds < 1) {
+    console.error(`--rounds must be a whole number above zero: "${options.rounds}"`);
+    return 1;
+  }
+  mkdirSync(cache, { recursive: true });
+  console.log("Building dist/tendril …");
+  const built = Bun.spawnSync([process.execPath, join(root, "scripts/build.ts")], {
+    stdout: "ignore",
+    stderr: "inherit",
+  });
+  if (built.exitCode !== 0) return 1;
+  const empty = join(cache, "empty");
+  compile(join(root, "bench/empty.ts"), empty);
+  const peers = findPeers(cache, (line) => console.log(line));
+  if (peers.plugins === undefined) {
+    console.error(`There is nothing to measure against: ${peers.about}`);
+    return 1;
+  }
+  console.log(`Against ${peers.about}\n`);
+  const task: Task = {
+    ours: { name: "tendril", plugins: join(root, "dist/cni") },
+    peer: { name: "reference", plugins: peers.plugins },
+    empty,
+    rounds,
+    only: options.only,
+    ...(options.output === undefined ? {} : { output: resolve(options.output) }),
+  };
+  const command = [process.execPath, join(root, "bench/main.ts"), JSON.stringify(task)];
+  const { exitCode } = Bun.spawnSync([...NAMESPACES, "sh", "-c", SET_UP, "sh", ...command], {
+    stdin: "ignore",
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+  return exitCode;
+}
+
+process.exit(main());

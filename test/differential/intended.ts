@@ -1,0 +1,80 @@
+/** In what we mean to differ from the Go bridge, and why. A difference that is not here fails the test. */
+
+export interface IntendedDifference {
+  /** The names of the cases that it is met in, where not in all. */
+  readonly cases?: RegExp;
+  /** What the name of the thing matches. */
+  readonly where: RegExp;
+  /** What the two values match, as `theirs → ours`; undefined stands for what is not there. */
+  readonly values: RegExp;
+  readonly reason: string;
+}
+
+export const intended: readonly IntendedDifference[] = [
+  {
+    where: /^(ADD|DEL): (host|container) address .*:/,
+    values: /^scope=global → nodad=true scope=global$/,
+    reason: "IPv6 addresses come up without duplicate detection: IPAM has made sure that nobody else has them",
+  },
+  {
+    where: /^ADD: container sysctl net\/ipv6\/conf\/eth0\/accept_dad$/,
+    values: /^0 → 1$/,
+    reason: "a container without IPv6 addresses of ours keeps its duplicate detection for those that it gives itself",
+  },
+  {
+    where: /^ADD: container sysctl net\/ipv4\/conf\/eth0\/arp_notify$/,
+    values: /^1 → 0$/,
+    reason: "a container without IPv4 addresses of ours has nobody to notify by ARP",
+  },
+  {
+    where: /^ADD: host sysctl net\/ipv6\/conf\/VETH\/accept_ra$/,
+    values: /^0 → 1$/,
+    reason: "a port of a bridge gets no router advertisements of its own: the bridge takes all frames",
+  },
+  {
+    where: /^ADD: host link VETH txqlen$/,
+    values: /^undefined → 1000$/,
+    reason: "the kernel's default is left alone; a veth has no queue whose length it could be",
+  },
+  {
+    where: /^ADD: (result interfaces\/0\/mac|host link (br0|cni0) MAC)$/,
+    values: /^MAC of VETH → MAC of (br0|cni0)$/,
+    reason: "a bridge that we make has a MAC of its own from the beginning, also without a gateway's address",
+  },
+  {
+    where: /^DEL: host link (br0|cni0) MAC$/,
+    values: /^00:00:00:00:00:00 → MAC of (br0|cni0)$/,
+    reason: "a bridge that we make keeps its MAC without ports",
+  },
+  {
+    where: /^ADD: container route\d table \S+ unicast .*$/,
+    values:
+      /^flags= protocol=boot scope=global → flags= metrics\/0\/advmss=1200 metrics\/0\/mtu=1300 protocol=boot scope=global$/,
+    reason: "mtu and advmss of a route are set in the kernel too, not only passed on in the result",
+  },
+  {
+    cases: /^disableContainerInterface$/,
+    where:
+      /^(ADD|DEL): host (address br0 LINK-LOCAL\/64|route6 table \w+: \w+ (LINK-LOCAL|fe80::\/64|ff00::\/8) dev br0 .*)$/,
+    values: / → undefined$/,
+    reason: "a bridge gets its link-local address by its own MAC and with its first carrier, not before",
+  },
+  {
+    cases: /IPAM|ipam|disableContainerInterface/,
+    where: /^CHECK$/,
+    values: /^fails: no plugin name provided → passes$/,
+    reason: "CHECK does not need an IPAM plugin where ADD did not",
+  },
+  {
+    cases: /^a route in another table$/,
+    where: /^CHECK$/,
+    values: /^fails: Expected Route .* not found in routing table → passes$/,
+    reason: "CHECK looks for a route in its own table",
+  },
+  {
+    cases: /^static addresses of the smallest networks$/,
+    where: /^CHECK$/,
+    values: /^fails: Failed to find Gateway .* → passes$/,
+    reason: "CHECK does not look for the network of an address that is alone in it",
+  },
+];

@@ -1,0 +1,118 @@
+/** One configuration run by the Go bridge and by ours, each on a machine of its own, and what the two came to. */
+
+import { inNetns } from "../../src/linux/netns.ts";
+import type { TestNetns } from "../support/namespaces.ts";
+import { type Config, type Container, call, type Host, type Hosts, PLUGINS } from "../support/plugin-calls.ts";
+import { type DifferentialCase, OUTSIDE_V4, OUTSIDE_V6 } from "./cases.ts";
+import { type Dump, dump, type Facts, factsOf, flatten, isSettled } from "./state.ts";
+
+/** Where the Go plugins are. */
+export const PEERS = process.env.TENDRIL_PEER_PLUGINS ?? "";
+
+export interface Machine {
+  readonly host: Host;
+  readonly container: Container & { readonly namespace: TestNetns };
+  readonly config: Config;
+  readonly path: readonly string[];
+}
+
+const UPLINK = ["192.0.2.1/24", "2001:db8::1/64"];
+
+/** Two machines that are alike, the first for the Go plugins. */
+export function makePair(hosts: Hosts, each: DifferentialCase): readonly [Machine, Machine] {
+  const make = (path: string): Machine => {
+    const host = hosts.fresh();
+    const container = hosts.container("c1");
+    if (each.given !== undefined) host.netns.sh(each.given);
+    if ([...(each.reaches ?? []), ...(each.reachesNot ?? [])].includes(OUTSIDE_V4)) linkOutside(host, hosts);
+    const config = { cniVersion: "1.1.0", name: "net", type: "bridge", bridge: "br0", ...each.config(host) };
+    return { host, container, config, path: [path] };
+  };
+  return [make(PEERS), make(PLUGINS)];
+}
+
+function linkOutside(host: Host, hosts: Hosts): void {
+  const outside = hosts.container("outside").namespace;
+  host.netns.sh(
+    `ip link add up0 type veth peer name up1 netns ${outside.name} && ip link set up0 up &&` +
+      UPLINK.map((address) => `ip address add ${address} dev up0 ${address.includes(":") ? "nodad" : ""}`).join("&&"),
+  );
+  outside.sh(
+    `ip link set up1 up && ip address add ${OUTSIDE_V4}/24 dev up1 && ip address add ${OUTSIDE_V6}/64 dev up1 nodad`,
+  );
+}
+
+export function request(machine: Machine, verb: "ADD" | "CHECK" | "DEL", args: string | undefined, result?: unknown) {
+  const { host, container, path } = machine;
+  const config = result === undefined ? machine.config : { ...machine.config, prevResult: result };
+  return call(host, { verb, container, path, config, ...(args === undefined ? {} : { args }) });
+}
+
+const PATIENCE_MS = 5_000;
+
+/** Both namespaces of a machine. */
+export interface Sight {
+  readonly onHost: Dump;
+  readonly inContainer: Dump;
+}
+
+/** What there is once the kernel has come to rest. */
+export async function look({ host, container }: Machine): Promise<Sight> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const [onHost, inContainer] = await Promise.all([dump(host.netns.netns), dump(container.namespace.netns)]);
+    const settled = isSettled(onHost) && isSettled(inContainer);
+    if (settled || performance.now() > deadline) return { onHost, inContainer };
+    await Bun.sleep(100);
+  }
+}
+
+/** Puts names in the place of what each plugin chooses for itself: the host's end of the pair, MACs, link-local addresses. */
+export function renaming(machine: Machine, { onHost, inContainer }: Sight, askedMac = ""): (text: string) => string {
+  const names = new Map<string, string>([[machine.container.netns, "NETNS"]]);
+  for (const { ifname, address, master } of onHost.links) {
+    if (master !== undefined) names.set(ifname, "VETH").set(address, "MAC of VETH");
+    // A bridge without a MAC of its own has the one of its port.
+    else if (ifname !== "lo" && !names.has(address)) names.set(address, `MAC of ${ifname}`);
+  }
+  for (const { ifname, address } of inContainer.links) if (ifname !== "lo") names.set(address, `MAC of ${ifname}`);
+  names.delete(askedMac);
+  return (text) => {
+    let renamed = text.replace(/\bfe80::[0-9a-f]+:[0-9a-f:]+/g, "LINK-LOCAL");
+    for (const [from, to] of names) renamed = renamed.replaceAll(from, to);
+    return renamed;
+  };
+}
+
+export function factsOfSight({ onHost, inContainer }: Sight, rename: (text: string) => string): Facts {
+  const prefixed = (where: string, facts: Facts) =>
+    [...facts].map(([key, value]) => [`${where} ${key}`, value] as const);
+  return new Map([
+    ...prefixed("host", factsOf(onHost, rename)),
+    ...prefixed("container", factsOf(inContainer, rename)),
+  ]);
+}
+
+export function resultFacts(result: unknown, rename: (text: string) => string): Facts {
+  return new Map([...flatten(result)].map(([path, value]) => [`result ${path}`, rename(String(value))]));
+}
+
+/** A fact that the two plugins differ in; a value that is not there is undefined. */
+export interface Difference {
+  readonly where: string;
+  readonly theirs: string | undefined;
+  readonly ours: string | undefined;
+}
+
+export function differences(theirs: Facts, ours: Facts): Difference[] {
+  return [...new Set([...theirs.keys(), ...ours.keys()])]
+    .map((where) => ({ where, theirs: theirs.get(where), ours: ours.get(where) }))
+    .filter((each) => each.theirs !== each.ours);
+}
+
+/** Whether the container gets an answer from an address. */
+export async function reaches({ container }: Machine, address: string): Promise<boolean> {
+  const command = ["ping", "-c", "1", "-W", "1", address];
+  const child = inNetns(container.namespace.netns, () => Bun.spawn(command, { stdout: "ignore", stderr: "ignore" }));
+  return (await child.exited) === 0;
+}
