@@ -46,7 +46,8 @@ function linkPlugins(folder: string): void {
     renameSync(temporary, join(folder, type));
   }
   const known = pluginTypes as readonly string[];
-  for (const name of readdirSync(folder)) if (!name.startsWith(".") && !known.includes(name)) rmSync(join(folder, name));
+  for (const name of readdirSync(folder))
+    if (!name.startsWith(".") && !known.includes(name)) rmSync(join(folder, name));
 }
 
 if (import.meta.main) {

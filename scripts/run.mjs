@@ -43,5 +43,7 @@ function findBun() {
 }
 
 installPackages();
+// The script hears an interrupt too, takes down what it made, and ends; this process waits for it.
+process.on("SIGINT", () => {});
 const child = spawnSync(findBun(), [join(root, "scripts", `${script}.ts`), ...args], { cwd: root, stdio: "inherit" });
 process.exit(child.status ?? 1);

@@ -17,11 +17,12 @@ export const burst: Measurement = {
     }));
     const rounds = Math.max(3, Math.ceil(bench.rounds / 8));
     for (let round = 0; round < rounds; round++) {
+      const containers = pods.map(({ id, netns }) => ({ id: `${id}-${round}`, netns }));
       for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
-        const added = await addAll(side.host, pods);
+        const added = await addAll(side.host, containers);
         side.add.push(added.total);
         if (added.fault !== undefined) side.faults.add(added.fault);
-        const deleted = await deleteAll(side.host, pods, added.results);
+        const deleted = await deleteAll(side.host, containers, added.results);
         side.del.push(deleted.total);
         if (deleted.fault !== undefined) side.faults.add(deleted.fault);
       }

@@ -1,4 +1,4 @@
-import { contender } from "../attachment.ts";
+import { contenderOn } from "../attachment.ts";
 import { bridgeConfig, call, makePods, type Side } from "../host.ts";
 import { type Bench, interleave, type Measurement } from "../measurement.ts";
 
@@ -8,18 +8,20 @@ export const manyPods: Measurement = {
   name: "many-pods",
   about: `the ADD of pod number ${PODS} on a host, against that of the first`,
   run(bench: Bench) {
-    const ours = prepare(bench, bench.ours);
-    const peer = prepare(bench, bench.peer);
+    const sides = [
+      { ...prepare(bench, bench.ours), goals: { goal: 1.2 } },
+      { ...prepare(bench, bench.peer), goals: {} },
+    ];
     // The two hosts of one side by turns: the machine's pace changes between the beginning and the end of a run.
-    interleave(bench.rounds, [ours.first.once, ours.last.once, peer.first.once, peer.last.once]);
-    return [
-      { side: ours, goal: { goal: 1.2 } },
-      { side: peer, goal: {} },
-    ].map(({ side, goal }) => ({
-      what: `ADD of pod ${PODS}, ${side.name}`,
-      measured: { name: `pod ${PODS}`, samples: side.last.add },
-      against: { name: "pod 1", samples: side.first.add },
-      ...goal,
+    interleave(
+      bench.rounds,
+      sides.flatMap(({ first, last }) => [first.once, last.once]),
+    );
+    return sides.map(({ name, first, last, goals }) => ({
+      what: `ADD of pod ${PODS}, ${name}`,
+      measured: { name: `pod ${PODS}`, samples: last.add },
+      against: { name: "pod 1", samples: first.add },
+      ...goals,
     }));
   },
 };
@@ -32,5 +34,5 @@ function prepare(bench: Bench, side: Side) {
   const full = bench.host(side);
   const config = bridgeConfig(full);
   for (const other of others) call("bridge", { host: full, verb: "ADD", pod: other, config });
-  return { name: side.name, first: contender(bench.host(side), pod), last: contender(full, pod) };
+  return { name: side.name, first: contenderOn(bench.host(side), pod), last: contenderOn(full, pod) };
 }

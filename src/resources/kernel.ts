@@ -22,6 +22,7 @@ export class Kernel {
   readonly #sockets = new Map<string, NetlinkSocket>();
   readonly #links = new Map<string, KernelLink>();
   readonly #indexes = new Map<string, number>();
+  readonly #made = new Set<string>();
   #posted: NetlinkSocket | undefined;
   #home: number | undefined;
 
@@ -103,9 +104,16 @@ export class Kernel {
     return listLinks(this.route(where));
   }
 
-  /** A link that has been looked up before, without asking again. */
-  seen(where: Where, name: string): KernelLink | undefined {
-    return this.#links.get(`${where}/${name}`);
+  /** Takes note of a link that was made here, with which all that is set on it goes again. */
+  made(where: Where, name: string): void {
+    this.#made.add(`${where}/${name}`);
+  }
+
+  /** Whether a link was made here. */
+  hasMade(where: Where, name: string): boolean {
+    const key = `${where}/${name}`;
+    if (!this.#made.has(key)) this.flush();
+    return this.#made.has(key);
   }
 
   /** The index of a link that must be there. Throws UnknownContainerError when it is not. */
@@ -126,6 +134,7 @@ export class Kernel {
   forget(where: Where, name: string): void {
     this.changed(where, name);
     this.#indexes.delete(`${where}/${name}`);
+    this.#made.delete(`${where}/${name}`);
   }
 
   close(): void {

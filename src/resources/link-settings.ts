@@ -7,9 +7,8 @@ import { commandIn, type ResourceKind } from "./resource.ts";
 
 export const linkSettings: ResourceKind<LinkSettingsResource> = {
   ensure({ where, link, set }, kernel, undo) {
-    // A link that was not looked up before is one that this plan has just made: nothing is set on it yet, and its
-    // settings go with it.
-    const before = kernel.seen(where, link);
+    // On a link that was just made nothing is set yet, and what is set goes with it.
+    const before = kernel.hasMade(where, link) ? undefined : kernel.link(where, link);
     if (before !== undefined && differences(set, before).length === 0) return;
     kernel.post(where, change(link, set), (error) => {
       if (error !== undefined) throw error;

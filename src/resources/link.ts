@@ -41,7 +41,10 @@ function ensureBridge(bridge: BridgeLink, kernel: Kernel, undo: Undo): void {
     info: { kind: "bridge", ...data },
   });
   kernel.post(where, request, (error) => {
-    if (error === undefined) return undo(() => removeBridge(bridge, kernel));
+    if (error === undefined) {
+      kernel.made(where, name);
+      return undo(() => removeBridge(bridge, kernel));
+    }
     if (error.code === "EOPNOTSUPP") {
       const feature = vlanFiltering ? "CONFIG_BRIDGE_VLAN_FILTERING" : "CONFIG_BRIDGE";
       const lacking = vlanFiltering ? "VLAN filtering on bridges" : "bridges";
@@ -97,7 +100,11 @@ function ensureVeth(veth: VethLink, kernel: Kernel, undo: Undo): void {
     info: { kind: "veth", veth: { peer: { name: peer.name, address: peer.mac, mtu, netnsFd } } },
   });
   kernel.post("host", request, (error) => {
-    if (error === undefined) return undo(() => deleteHostLink(kernel, name));
+    if (error === undefined) {
+      kernel.made("host", name);
+      kernel.made(peer.where ?? "container", peer.name);
+      return undo(() => deleteHostLink(kernel, name));
+    }
     // Another ADD was quicker.
     if (error.code === "EEXIST" && veth.shared) return;
     if (error.code === "EEXIST") throw vethConflict(veth, kernel, error);

@@ -1,11 +1,14 @@
 /** A chain with the whole of its rules. */
 
+import type { NftChain, NftRule } from "../core/nftables.ts";
 import type { NftChainResource } from "../core/plan.ts";
 import { NetlinkError } from "../linux/netlink/error.ts";
+import type { NetlinkSocket } from "../linux/netlink/socket.ts";
 import { commit } from "../linux/nftables/batch.ts";
 import { createChain, destroyChain, findChain } from "../linux/nftables/chain.ts";
 import { addChainCommand, addRuleCommand, deleteChainCommand } from "../linux/nftables/printer.ts";
 import { addRule, listRules } from "../linux/nftables/rule.ts";
+import { findAnonymousSets } from "../linux/nftables/ruleset.ts";
 import { sameChain, sameRules } from "../linux/nftables/same.ts";
 import type { Kernel } from "./kernel.ts";
 import { commandIn, type ResourceKind } from "./resource.ts";
@@ -30,8 +33,7 @@ export const nftChain: ResourceKind<NftChainResource> = {
     const name = `"${chain.name}" of nf_tables table ${chain.family} "${chain.table}"`;
     const found = findChain(socket, chain);
     if (found === undefined) return [`chain ${name} is gone`];
-    const same = sameChain(chain, found) && sameRules(rules, listRules(socket, chain));
-    return same ? [] : [`chain ${name} has been changed`];
+    return sameChain(chain, found) && hasRules(socket, chain, rules) ? [] : [`chain ${name} has been changed`];
   },
   remove: removeChain,
   describe: ({ where, chain, rules }, naming) =>
@@ -40,6 +42,12 @@ export const nftChain: ResourceKind<NftChainResource> = {
     ),
   describeRemoval: ({ where, chain }, naming) => [commandIn(where, deleteChainCommand(chain), naming)],
 };
+
+/** Whether a chain has exactly these rules. Throws NetlinkError. */
+export function hasRules(socket: NetlinkSocket, chain: NftChain, rules: readonly NftRule[]): boolean {
+  const found = listRules(socket, chain);
+  return sameRules(rules, found, findAnonymousSets(socket, found));
+}
 
 function removeChain({ where, chain }: NftChainResource, kernel: Kernel): void {
   if (!kernel.has(where)) return;

@@ -6,6 +6,7 @@ import type { NetlinkSocket } from "../linux/netlink/socket.ts";
 import { transactIfUnchanged } from "../linux/nftables/batch.ts";
 import { addRuleCommand } from "../linux/nftables/printer.ts";
 import { addRule, deleteRule, type KernelRule, listRules } from "../linux/nftables/rule.ts";
+import { findAnonymousSets } from "../linux/nftables/ruleset.ts";
 import { sameRule } from "../linux/nftables/same.ts";
 import type { Kernel } from "./kernel.ts";
 import { commandIn, type ResourceKind } from "./resource.ts";
@@ -22,10 +23,14 @@ export const nftRule: ResourceKind<NftRuleResource> = {
     if (before.length === 0) undo(() => removeRule(resource, kernel));
   },
   verify({ where, rule }, kernel) {
-    const found = ownRules(kernel.netfilter(where), rule);
+    const socket = kernel.netfilter(where);
+    const found = ownRules(socket, rule);
     const chain = `chain "${rule.chain}" of nf_tables table ${rule.family} "${rule.table}"`;
     if (found.length === 0) return [`the rule "${rule.comment}" is gone from ${chain}`];
-    return found.every((one) => sameRule(rule, one)) ? [] : [`the rule "${rule.comment}" in ${chain} has been changed`];
+    const anonymous = findAnonymousSets(socket, found);
+    return found.every((one) => sameRule(rule, one, anonymous))
+      ? []
+      : [`the rule "${rule.comment}" in ${chain} has been changed`];
   },
   remove: removeRule,
   describe: ({ where, rule }, naming) => [commandIn(where, addRuleCommand(rule), naming)],

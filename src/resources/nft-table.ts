@@ -11,11 +11,12 @@ import {
   addTableCommand,
   deleteTableCommand,
 } from "../linux/nftables/printer.ts";
-import { addRule, listRules } from "../linux/nftables/rule.ts";
-import { sameChain, sameRules, sameSet } from "../linux/nftables/same.ts";
+import { addRule } from "../linux/nftables/rule.ts";
+import { sameChain, sameSet } from "../linux/nftables/same.ts";
 import { addSet, findSet } from "../linux/nftables/set.ts";
 import { addTable, destroyTable, findTable } from "../linux/nftables/table.ts";
 import type { Kernel } from "./kernel.ts";
+import { hasRules } from "./nft-chain.ts";
 import { commandIn, type ResourceKind } from "./resource.ts";
 
 export const nftTable: ResourceKind<NftTableResource> = {
@@ -54,7 +55,7 @@ export const nftTable: ResourceKind<NftTableResource> = {
     for (const { chain, rules } of chains) {
       const found = findChain(socket, chain);
       if (found === undefined) findings.push(`chain "${chain.name}" of nf_tables table ${name} is gone`);
-      else if (!sameChain(chain, found) || !sameRules(rules, listRules(socket, chain))) {
+      else if (!sameChain(chain, found) || !hasRules(socket, chain, rules)) {
         findings.push(`chain "${chain.name}" of nf_tables table ${name} has been changed`);
       }
     }

@@ -22,6 +22,11 @@ export const intended: readonly IntendedDifference[] = [
     reason: "a container without IPv6 addresses of ours keeps its duplicate detection for those that it gives itself",
   },
   {
+    where: /^(ADD|DEL): host sysctl net\/ipv6\/conf\/(br0|cni0)\/accept_dad$/,
+    values: /^1 → 0$/,
+    reason: "the bridge's own address serves at once, or the host could not ask for its containers' MACs meanwhile",
+  },
+  {
     where: /^ADD: container sysctl net\/ipv4\/conf\/eth0\/arp_notify$/,
     values: /^1 → 0$/,
     reason: "a container without IPv4 addresses of ours has nobody to notify by ARP",

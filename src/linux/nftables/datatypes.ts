@@ -6,8 +6,10 @@
  * @see nft(8) "Data types"; the numbers are those of enum datatypes in nft's include/datatype.h
  */
 
+import { DecodeError } from "../../core/errors.ts";
 import { formatIpBytes, ipToBytes, parseIp } from "../../core/ip.ts";
 import { formatMac, parseMac } from "../../core/mac.ts";
+import { MAX_INTERFACE_NAME } from "../../core/names.ts";
 import type { NftRange, NftTuple, NftType, NftValue } from "../../core/nftables.ts";
 import {
   ADDRESS_TYPES,
@@ -116,8 +118,7 @@ function encodeText(type: NftType, text: "ip" | "mac" | "name", size: number, va
     if (/(^|[^\\])\*$/.test(value)) throw notA(type, value);
     const name = new TextEncoder().encode(value.replace(/\\\*$/, "*"));
     const bytes = new Uint8Array(size);
-    // The name's final zero has to fit too.
-    if (name.length >= size) throw notA(type, value);
+    if (name.length > MAX_INTERFACE_NAME) throw notA(type, value);
     bytes.set(name);
     return bytes;
   }
@@ -157,7 +158,10 @@ export function decodeValue(type: NftType, bytes: Uint8Array): NftValue {
 
 function decodeName(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
-  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end)).replace(/\*$/, "\\*");
+  const text = new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+  if (new TextEncoder().encode(text).length > MAX_INTERFACE_NAME)
+    throw new DecodeError("An interface's name is too long");
+  return text.replace(/\*$/, "\\*");
 }
 
 /** The number that bytes of a type stand for. */

@@ -9,7 +9,14 @@ import { inNetns } from "../netns.ts";
 import { commit } from "./batch.ts";
 import { addChain } from "./chain.ts";
 import { addElements } from "./element.ts";
-import { printRuleset } from "./printer.ts";
+import {
+  addChainCommand,
+  addElementCommand,
+  addRuleCommand,
+  addSetCommand,
+  addTableCommand,
+  printRuleset,
+} from "./printer.ts";
 import { addRule, listRules } from "./rule.ts";
 import { findAnonymousSets, modelTable, readRuleset, readTable, type TableModel } from "./ruleset.ts";
 import { sameRule, sameSet } from "./same.ts";
@@ -158,4 +165,25 @@ test("a table that is not there reads as undefined", () => {
   withSocket(namespaces.fresh(), (socket) => {
     expect(readTable(socket, { family: "inet", name: "nothing" })).toBeUndefined();
   });
+});
+
+describe("pasted one by one, our commands make the table that we mean", () => {
+  for (const model of models) {
+    const { family, name } = model.table;
+    nftTest(`table ${family} ${name}`, () => {
+      const { table, sets = [], chains = [], elements = [] } = model;
+      const namespace = namespaces.fresh();
+      const commands = [
+        addTableCommand(table),
+        ...sets.map(addSetCommand),
+        ...chains.map(({ chain }) => addChainCommand(chain)),
+        ...chains.flatMap(({ rules }) => rules.map((rule) => addRuleCommand(rule, sets))),
+        // A set that never changes has to be declared with its elements.
+        ...elements.filter(({ set }) => !set.flags?.includes("constant")).map(addElementCommand),
+      ];
+      namespace.sh(`set -e\n${commands.join("\n")}`);
+      const fixed = elements.filter(({ set }) => !set.flags?.includes("constant"));
+      expect(listed(namespace)).toBe(printed({ ...model, elements: fixed }));
+    });
+  }
 });

@@ -1,0 +1,404 @@
+/** Each kind of resource against the real kernel: made, made again, found broken, undone, removed, removed again. */
+
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestNetns, testNamespaces } from "../../test/support/namespaces.ts";
+import { expectNothingLeft } from "../../test/support/snapshot.ts";
+import { ConflictError, KernelError, KernelFeatureError, UnknownContainerError } from "../core/errors.ts";
+import type { Resource, VethLink } from "../core/plan.ts";
+import { inNetns } from "../linux/netns.ts";
+import { apply, type Machine, remove, rollBack, verify } from "../plan/engine.ts";
+import { Kernel } from "./kernel.ts";
+import { kernelKinds } from "./kinds.ts";
+import { leaseKind } from "./lease.ts";
+
+const namespaces = testNamespaces();
+const runFolder = mkdtempSync(join(tmpdir(), "tendril-resources-"));
+afterAll(() => rmSync(runFolder, { recursive: true }));
+expectNothingLeft();
+
+interface Place {
+  readonly host: TestNetns;
+  readonly container: TestNetns;
+}
+
+const fresh = (): Place => ({ host: namespaces.fresh(), container: namespaces.fresh() });
+
+/** Runs `work` in the host with a machine that nobody has used before, as each call of a plugin has one. */
+function within<T>({ host, container }: Place, work: (machine: Machine) => T): T {
+  return inNetns(host.netns, () => {
+    const kernel = new Kernel(container.netns, runFolder);
+    const noIpam = () => {
+      throw new Error("no IPAM here");
+    };
+    try {
+      return work({ kernel, kinds: { ...kernelKinds, lease: leaseKind(noIpam, noIpam) } });
+    } finally {
+      kernel.close();
+    }
+  });
+}
+
+const undoStack = () => ({ own: [] as (() => void)[], shared: [] as (() => void)[] });
+const make = (place: Place, ...resources: Resource[]) =>
+  within(place, (machine) => apply(resources, machine, undoStack()));
+const findings = (place: Place, ...resources: Resource[]) => within(place, (machine) => verify(resources, machine));
+const unmake = (place: Place, ...resources: Resource[]) => within(place, (machine) => remove(resources, machine));
+
+const veth: VethLink = {
+  kind: "link",
+  type: "veth",
+  where: "host",
+  name: "veth0",
+  mac: "02:00:00:00:00:01",
+  mtu: 1400,
+  peer: { name: "eth0", mac: "02:00:00:00:00:02" },
+};
+const bridge: Resource = {
+  kind: "link",
+  type: "bridge",
+  where: "host",
+  shared: true,
+  name: "br0",
+  mac: "02:00:00:00:00:03",
+};
+const inet = { family: "inet", table: "t" } as const;
+const port: VethLink = { ...veth, master: "br0" };
+const up = (where: "host" | "container", link: string): Resource => ({
+  kind: "link-settings",
+  where,
+  link,
+  set: { up: true },
+});
+const table: Resource = {
+  kind: "nft-table",
+  where: "host",
+  shared: true,
+  table: { family: "inet", name: "t" },
+  sets: [{ ...inet, name: "m", key: ["ipv4_addr"], data: "verdict" }],
+  chains: [
+    {
+      chain: { ...inet, name: "c", base: { type: "filter", hook: "forward", priority: "filter", policy: "accept" } },
+      rules: [{ ...inet, chain: "c", statements: [{ kind: "vmap", key: "ip saddr", map: "m" }] }],
+    },
+  ],
+};
+
+/** For each kind: what has to be there first, the resource, a command that breaks it, and what is then found. */
+const kinds: readonly {
+  readonly title: string;
+  readonly first?: readonly Resource[];
+  readonly resource: Resource;
+  readonly damage: (place: Place) => void;
+  readonly finding: string | RegExp;
+}[] = [
+  {
+    title: "a bridge",
+    resource: bridge,
+    damage: ({ host }) => host.sh("ip link del br0"),
+    finding: 'bridge "br0" is gone',
+  },
+  {
+    title: "a veth pair",
+    resource: veth,
+    damage: ({ host }) => host.sh("ip link del veth0"),
+    finding: 'the host\'s end "veth0" of the veth pair is gone',
+  },
+  {
+    title: "a veth pair with a master",
+    first: [bridge],
+    resource: port,
+    damage: ({ host }) => host.sh("ip link set veth0 nomaster"),
+    finding: '"veth0" is not a port of "br0"',
+  },
+  {
+    title: "settings of a link",
+    first: [veth],
+    resource: up("container", "eth0"),
+    damage: ({ container }) => container.sh("ip link set eth0 down"),
+    finding: 'link "eth0" is down',
+  },
+  {
+    title: "settings of a port",
+    first: [bridge, port],
+    resource: { kind: "link-settings", where: "host", link: "veth0", set: { hairpin: true, isolated: true } },
+    damage: ({ host }) => host.sh("bridge link set dev veth0 hairpin off"),
+    finding: 'hairpin of link "veth0" is off',
+  },
+  {
+    title: "an IPv4 address",
+    first: [veth],
+    resource: { kind: "address", where: "container", link: "eth0", address: "10.0.0.5/24" },
+    damage: ({ container }) => container.sh("ip address del 10.0.0.5/24 dev eth0"),
+    finding: 'link "eth0" does not have address 10.0.0.5/24',
+  },
+  {
+    title: "an IPv6 address, usable at once",
+    first: [veth, up("container", "eth0"), up("host", "veth0")],
+    resource: { kind: "address", where: "container", link: "eth0", address: "fd00::5/64" },
+    damage: ({ container }) => container.sh("ip address del fd00::5/64 dev eth0"),
+    finding: 'link "eth0" does not have address fd00::5/64',
+  },
+  {
+    title: "a route",
+    first: [
+      veth,
+      { kind: "address", where: "container", link: "eth0", address: "10.0.0.5/24" },
+      up("container", "eth0"),
+      up("host", "veth0"),
+    ],
+    resource: {
+      kind: "route",
+      where: "container",
+      link: "eth0",
+      destination: "10.9.0.0/16",
+      gateway: "10.0.0.1",
+      mtu: 1300,
+      priority: 50,
+    },
+    damage: ({ container }) => container.sh("ip route del 10.9.0.0/16"),
+    finding: "route 10.9.0.0/16 via 10.0.0.1 dev eth0 is missing",
+  },
+  {
+    title: "a neighbour",
+    first: [veth, up("container", "eth0")],
+    resource: { kind: "neighbour", where: "container", link: "eth0", ip: "10.0.0.1", mac: "02:00:00:00:00:09" },
+    damage: ({ container }) => container.sh("ip neighbour del 10.0.0.1 dev eth0"),
+    finding: 'neighbour 10.0.0.1 on "eth0" is missing',
+  },
+  {
+    title: "a rule",
+    resource: { kind: "rule", where: "container", family: 4, priority: 99, table: 1000, from: "10.0.0.0/24" },
+    damage: ({ container }) => container.sh("ip rule del priority 99"),
+    finding: "rule priority 99 from 10.0.0.0/24 lookup 1000 is missing",
+  },
+  {
+    title: "a sysctl",
+    resource: { kind: "sysctl", where: "container", name: "net/ipv4/ip_forward", value: "1" },
+    damage: ({ container }) => container.sh("sysctl -qw net.ipv4.ip_forward=0"),
+    finding: "sysctl net/ipv4/ip_forward is 0, not 1",
+  },
+  {
+    title: "an nf_tables table",
+    resource: table,
+    damage: ({ host }) => host.sh("nft flush chain inet t c"),
+    finding: 'chain "c" of nf_tables table inet "t" has been changed',
+  },
+  {
+    title: "an nf_tables chain, with an anonymous set in a rule",
+    first: [table],
+    resource: {
+      kind: "nft-chain",
+      where: "host",
+      chain: { ...inet, name: "d" },
+      rules: [
+        {
+          ...inet,
+          chain: "d",
+          statements: [
+            { kind: "match", key: "ip daddr", value: { anyOf: ["10.0.0.1", "10.0.0.2"] } },
+            { kind: "verdict", verdict: "accept" },
+          ],
+        },
+      ],
+    },
+    damage: ({ host }) => host.sh("nft add rule inet t d drop"),
+    finding: 'chain "d" of nf_tables table inet "t" has been changed',
+  },
+  {
+    title: "an nf_tables rule",
+    first: [table],
+    resource: {
+      kind: "nft-rule",
+      where: "host",
+      rule: { ...inet, chain: "c", statements: [{ kind: "verdict", verdict: "accept" }], comment: "mine" },
+    },
+    damage: ({ host }) => host.sh("nft flush chain inet t c"),
+    finding: 'the rule "mine" is gone from chain "c" of nf_tables table inet "t"',
+  },
+  {
+    title: "an nf_tables element",
+    first: [table],
+    resource: {
+      kind: "nft-element",
+      where: "host",
+      element: {
+        ...inet,
+        set: { ...inet, name: "m", key: ["ipv4_addr"], data: "verdict" },
+        key: ["10.0.0.5"],
+        verdict: "accept",
+        comment: "mine",
+      },
+    },
+    damage: ({ host }) => host.sh("nft flush map inet t m"),
+    finding: 'element 10.0.0.5 of "m" in nf_tables table inet "t" is gone',
+  },
+];
+
+const needsNft = (title: string) => title.includes("nf_tables") && Bun.which("nft") === null;
+
+for (const { title, first = [], resource, damage, finding } of kinds) {
+  describe.skipIf(needsNft(title))(title, () => {
+    test("is as it should be when it was made, also twice", () => {
+      const place = fresh();
+      make(place, ...first, resource);
+      expect(findings(place, resource)).toEqual([]);
+      // A second veth pair of that name would be a conflict; all else is there already.
+      if (!(resource.kind === "link" && resource.type === "veth")) make(place, resource);
+      expect(findings(place, resource)).toEqual([]);
+    });
+
+    test("is found broken", () => {
+      const place = fresh();
+      make(place, ...first, resource);
+      damage(place);
+      expect(findings(place, resource).join("; ")).toMatch(finding);
+    });
+
+    test("that was undone is as if it had never been", () => {
+      const place = fresh();
+      make(place, ...first);
+      const before = findings(place, resource);
+      within(place, (machine) => {
+        const undo = undoStack();
+        apply([resource], machine, undo);
+        expect(rollBack([...undo.own, ...undo.shared])).toEqual([]);
+      });
+      expect(findings(place, resource)).toEqual(before);
+    });
+
+    test("that was removed is gone, and removing it again is fine", () => {
+      const place = fresh();
+      make(place, ...first, resource);
+      expect(unmake(place, resource)).toEqual([]);
+      if (resource.kind !== "sysctl" && resource.kind !== "link-settings") {
+        expect(findings(place, resource)).not.toEqual([]);
+      }
+      expect(unmake(place, resource)).toEqual([]);
+    });
+  });
+}
+
+describe("conflicts", () => {
+  test("a name that another kind of link has", () => {
+    const place = fresh();
+    make(place, veth);
+    expect(() => make(place, { ...bridge, name: "veth0" } as Resource)).toThrow(ConflictError);
+  });
+
+  test("an interface that the container has", () => {
+    const place = fresh();
+    place.container.sh("ip link add eth0 type bridge");
+    expect(() => make(place, veth)).toThrow('interface "eth0" already exists in the container');
+    expect(place.host.sh("ip -br link")).not.toContain("veth0");
+  });
+
+  test("another gateway address is refused, or replaced and put back by undoing", () => {
+    const place = fresh();
+    make(place, bridge);
+    place.host.sh("ip address add 10.0.0.9/24 dev br0");
+    const gateway = { kind: "address", where: "host", link: "br0", address: "10.0.0.1/24" } as const;
+    expect(() => make(place, { ...gateway, others: "refuse" })).toThrow(ConflictError);
+    within(place, (machine) => {
+      const undo = undoStack();
+      apply([{ ...gateway, others: "replace" }], machine, undo);
+      expect(place.host.sh("ip -br address show br0")).toContain("10.0.0.1/24");
+      rollBack(undo.own);
+    });
+    expect(place.host.sh("ip -br address show br0")).toContain("10.0.0.9/24");
+    expect(place.host.sh("ip -br address show br0")).not.toContain("10.0.0.1/24");
+  });
+
+  test("IPv6 networks live side by side on a bridge", () => {
+    const place = fresh();
+    make(place, bridge);
+    place.host.sh("ip address add fd01::1/64 dev br0");
+    make(place, { kind: "address", where: "host", link: "br0", address: "fd02::1/64", others: "refuse" });
+    expect(place.host.sh("ip -br address show br0")).toContain("fd01::1/64");
+  });
+});
+
+describe("what is not ours stays", () => {
+  test("a bridge with another MAC", () => {
+    const place = fresh();
+    place.host.sh("ip link add br0 type bridge");
+    expect(unmake(place, bridge)).toEqual([]);
+    expect(place.host.sh("ip -br link")).toContain("br0");
+  });
+
+  test("a bridge with a port", () => {
+    const place = fresh();
+    make(place, bridge, port);
+    expect(unmake(place, bridge)).toEqual([]);
+    expect(place.host.sh("ip -br link")).toContain("br0");
+  });
+
+  test.skipIf(needsNft("nf_tables"))("an element that has another owner by now", () => {
+    const place = fresh();
+    const set = { ...inet, name: "m", key: ["ipv4_addr"], data: "verdict" } as const;
+    const element = (comment: string): Resource => ({
+      kind: "nft-element",
+      where: "host",
+      element: { ...inet, set, key: ["10.0.0.5"], verdict: "accept", comment },
+    });
+    make(place, table, element("first"), element("second"));
+    expect(unmake(place, element("first"))).toEqual([]);
+    expect(findings(place, element("second"))).toEqual([]);
+  });
+});
+
+describe("what cannot be", () => {
+  test("a kernel that refuses says so", () => {
+    const place = fresh();
+    make(place, veth);
+    const unreachable: Resource = {
+      kind: "route",
+      where: "container",
+      link: "eth0",
+      destination: "10.9.0.0/16",
+      gateway: "10.77.0.1",
+    };
+    expect(() => make(place, up("container", "eth0"), unreachable)).toThrow(KernelError);
+  });
+
+  test("a container that is gone", () => {
+    const host = namespaces.fresh();
+    inNetns(host.netns, () => {
+      const kernel = new Kernel(undefined, runFolder);
+      try {
+        expect(() => kernelKinds.link.ensure(veth, kernel, () => {})).toThrow(UnknownContainerError);
+        expect(() => kernelKinds.link.remove(veth, kernel)).not.toThrow();
+      } finally {
+        kernel.close();
+      }
+    });
+  });
+
+  test("VLAN filtering where the kernel has none names the feature, and where it has some works", () => {
+    const place = fresh();
+    const filtering = { ...bridge, vlanFiltering: true } as Resource;
+    try {
+      make(place, filtering);
+      expect(place.host.sh("ip -d link show br0")).toContain("vlan_filtering 1");
+    } catch (error) {
+      expect(error).toBeInstanceOf(KernelFeatureError);
+      expect((error as KernelFeatureError).message).toContain("CONFIG_BRIDGE_VLAN_FILTERING");
+      expect(place.host.sh("ip -br link")).not.toContain("br0");
+    }
+  });
+});
+
+test("links that are deleted at once by several processes' calls share the deletion", () => {
+  const place = fresh();
+  const many = Array.from(
+    { length: 10 },
+    (_, i): VethLink => ({ ...veth, name: `veth${i}`, peer: { name: `eth${i}`, mac: `02:00:00:00:01:0${i}` } }),
+  );
+  make(place, ...many);
+  // One link is left marked, as by a process that died before it deleted; the next deletion takes it along.
+  place.host.sh("ip link set veth9 group 1952804452");
+  expect(unmake(place, ...many.slice(0, 9))).toEqual([]);
+  expect(place.host.sh("ip -br link")).not.toContain("veth");
+});
