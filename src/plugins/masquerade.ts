@@ -86,7 +86,6 @@ function element(key: AttachmentKey, address: string, chain: string): NftElement
     kind: "nft-element",
     where: "host",
     element: {
-      ...TABLE,
       set: masqueradeMap(familyOf(address)),
       key: [address],
       verdict: { goto: chain },

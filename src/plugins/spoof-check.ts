@@ -21,7 +21,7 @@ export function planSpoofCheck(key: AttachmentKey, port: string, mac: string): R
   const element = (set: NftSet, ...tuple: NftElement["key"]): NftElementResource => ({
     kind: "nft-element",
     where: "host",
-    element: { ...TABLE, set, key: tuple, comment },
+    element: { set, key: tuple, comment },
   });
   // The allowed pair first: a guarded port without one would be mute.
   return [spoofTable(), element(ALLOWED, port, mac), element(PORTS, port)];

@@ -225,7 +225,6 @@ const kinds: readonly {
       kind: "nft-element",
       where: "host",
       element: {
-        ...inet,
         set: { ...inet, name: "m", key: ["ipv4_addr"], data: "verdict" },
         key: ["10.0.0.5"],
         verdict: "accept",
@@ -341,7 +340,7 @@ describe("what is not ours stays", () => {
     const element = (comment: string): Resource => ({
       kind: "nft-element",
       where: "host",
-      element: { ...inet, set, key: ["10.0.0.5"], verdict: "accept", comment },
+      element: { set, key: ["10.0.0.5"], verdict: "accept", comment },
     });
     make(place, table, element("first"), element("second"));
     expect(unmake(place, element("first"))).toEqual([]);

@@ -6,7 +6,7 @@
 
 import { DecodeError } from "../../core/errors.ts";
 import { attributes, listOf, nested, type WithUnknown } from "../netlink/attributes.ts";
-import { bytes, encode, string, type Wire } from "../netlink/wire.ts";
+import { bytes, string, type Wire } from "../netlink/wire.ts";
 import { type Bitwise, bitwise } from "./expressions/bitwise.ts";
 import { type Byteorder, byteorder } from "./expressions/byteorder.ts";
 import { type Cmp, cmp } from "./expressions/cmp.ts";
@@ -88,19 +88,35 @@ interface RawExpression extends WithUnknown {
 
 const rawExpression = attributes<RawExpression>({ name: [1, string], data: [2, nested(bytes)] });
 
+interface WholeExpression extends WithUnknown {
+  name?: string;
+  data?: object;
+}
+
+/** Formats of whole expressions, so that their data is written in place; made at first use. */
+const whole = new Map<string, Wire<WholeExpression>>();
+
+function wholeFormat(name: keyof ExpressionData): Wire<WholeExpression> {
+  let format = whole.get(name);
+  if (format === undefined) {
+    format = attributes<WholeExpression>({ name: [1, string], data: [2, nested(formats[name] as Wire<object>)] });
+    whole.set(name, format);
+  }
+  return format;
+}
+
 /** One expression; which format its data has its name says. */
 export const expression: Wire<Expression> = nested({
   write(out, value) {
-    const { unknown } = value;
-    const kept = unknown === undefined ? {} : { unknown };
     if (value.name === "other") {
-      rawExpression.write(out, { name: value.kernelName, data: value.data, ...kept });
+      const { kernelName, ...rest } = value;
+      rawExpression.write(out, { ...rest, name: kernelName });
       return;
     }
-    const data = encode(formats[value.name] as Wire<unknown>, value.data);
+    const { data, ...rest } = value;
     // The kernel takes no data at all for an expression that has no attributes.
-    const none = value.name === "notrack" && data.length === 0;
-    rawExpression.write(out, { name: value.name, ...(none ? {} : { data }), ...kept });
+    const none = value.name === "notrack" && data.unknown === undefined;
+    wholeFormat(value.name).write(out, none ? rest : value);
   },
   read(input) {
     const { name, data = new Uint8Array(), ...kept } = rawExpression.read(input);

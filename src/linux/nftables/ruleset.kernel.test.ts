@@ -1,6 +1,6 @@
 /** Our tables in the kernel against nft(8), in both directions. */
 
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
 import { type TestNetns, testNamespaces } from "../../../test/support/namespaces.ts";
 import { type Need, needs, program, root } from "../../../test/support/needs.ts";
 import { expectNothingLeft } from "../../../test/support/snapshot.ts";
@@ -161,7 +161,7 @@ nftTest("an expression without a statement here is shown as what it is, and the 
   expect(read(namespace)).toContain("ip saddr 10.0.0.1 # quota: not known here drop");
 });
 
-test("a table that is not there reads as undefined", () => {
+kernelTest("a table that is not there reads as undefined", () => {
   withSocket(namespaces.fresh(), (socket) => {
     expect(readTable(socket, { family: "inet", name: "nothing" })).toBeUndefined();
   });

@@ -6,7 +6,7 @@
  * @see libnftnl include/libnftnl/udata.h
  */
 
-import { encode, string, u32 } from "../netlink/wire.ts";
+import { string, u32 } from "../netlink/wire.ts";
 
 /** The kernel takes no more than this. @see linux/netfilter/nf_tables.h NFT_USERDATA_MAXLEN */
 const MAX_USERDATA = 256;
@@ -29,21 +29,29 @@ export interface UserdataItem {
 }
 
 export function textItem(type: number, value: string): UserdataItem {
-  return { type, value: encode(string, value) };
+  return { type, value: new TextEncoder().encode(`${value}\0`) };
 }
 
 export function numberItem(type: number, value: number): UserdataItem {
-  return { type, value: encode(u32, value) };
+  return { type, value: Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24) };
 }
 
 /** The bytes of items. Throws TypeError when they are more than the kernel takes. */
 export function encodeUserdata(items: readonly UserdataItem[]): Uint8Array {
-  const bytes: number[] = [];
-  for (const { type, value } of items) bytes.push(type, value.length, ...value);
-  if (bytes.length > MAX_USERDATA || items.some(({ value }) => value.length > 255)) {
+  let length = 0;
+  for (const { value } of items) length += 2 + value.length;
+  if (length > MAX_USERDATA || items.some(({ value }) => value.length > 255)) {
     throw new TypeError(`A comment is longer than the kernel keeps: ${MAX_USERDATA} bytes with all else`);
   }
-  return Uint8Array.from(bytes);
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const { type, value } of items) {
+    bytes[at] = type;
+    bytes[at + 1] = value.length;
+    bytes.set(value, at + 2);
+    at += 2 + value.length;
+  }
+  return bytes;
 }
 
 /** The items in user data; what does not parse is not nft's, and is passed over. */

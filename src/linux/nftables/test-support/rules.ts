@@ -167,6 +167,24 @@ export const matches: readonly RuleCase[] = [
     ],
   },
   {
+    text: "ip saddr 10.0.0.1 ip daddr 10.0.0.2 tcp sport 5 tcp dport 80 accept",
+    statements: [
+      { kind: "match", key: "ip saddr", value: "10.0.0.1" },
+      { kind: "match", key: "ip daddr", value: "10.0.0.2" },
+      { kind: "match", key: "tcp sport", value: 5 },
+      { kind: "match", key: "tcp dport", value: 80 },
+      accept,
+    ],
+  },
+  {
+    text: "ether saddr 02:00:00:00:00:01 ip saddr 10.0.0.1 accept",
+    statements: [
+      { kind: "match", key: "ether saddr", value: "02:00:00:00:00:01" },
+      { kind: "match", key: "ip saddr", value: "10.0.0.1" },
+      accept,
+    ],
+  },
+  {
     text: "ip saddr 10.0.0.1 tcp dport 80 accept",
     statements: [
       { kind: "match", key: "ip saddr", value: "10.0.0.1" },
