@@ -158,6 +158,13 @@ export interface NftElementResource extends Placed {
   readonly element: NftElement;
 }
 
+/** Whatever elements of these sets carry the owner's comment: only removed, when it is not known which they are. */
+export interface NftOwnedResource extends Placed {
+  readonly kind: "nft-owned";
+  readonly sets: readonly NftSet[];
+  readonly comment: string;
+}
+
 /** The addresses that an IPAM plugin has given to the attachment. */
 export interface LeaseResource extends Placed {
   readonly kind: "lease";
@@ -180,6 +187,7 @@ export type Resource =
   | NftChainResource
   | NftRuleResource
   | NftElementResource
+  | NftOwnedResource
   | LeaseResource;
 
 export type ResourceKindName = Resource["kind"];

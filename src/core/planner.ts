@@ -32,6 +32,8 @@ export interface Facts {
    * then has to name what that ADD made.
    */
   readonly adopted: Result | undefined;
+  /** The plan is for taking away what an ADD may have made that left neither record nor result. */
+  readonly recovering: boolean;
   /** The links that the planner asked for, by `<where>/<name>`; undefined for one that is not there. */
   readonly links: ReadonlyMap<string, LinkFact | undefined>;
 }

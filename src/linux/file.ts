@@ -55,11 +55,16 @@ export function namesIn(folder: string): string[] {
   }
 }
 
+/** How the name of a file ends that is being written; one that stays belonged to a process that was killed. */
+export const TEMPORARY = ".tmp";
+
 export interface WriteOptions {
   /** Permission bits of a new file; 0600 unless given. */
   mode?: number;
   /** Wait until the disk has it: for what must survive a power cut. */
   sync?: boolean;
+  /** Several processes may write this file at the same time, so each needs a temporary name of its own. */
+  contended?: boolean;
 }
 
 /**
@@ -67,7 +72,7 @@ export interface WriteOptions {
  * same folder, then rename(2). Makes the folder where it is missing. Throws FileError.
  */
 export function writeFileAtomic(path: string, content: string, options: WriteOptions = {}): void {
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = options.contended ? `${path}.${process.pid}${TEMPORARY}` : `${path}${TEMPORARY}`;
   try {
     const fd = openCreating(temporary, O_WRONLY | O_CREAT | O_TRUNC, options.mode ?? 0o600);
     try {

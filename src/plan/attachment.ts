@@ -41,7 +41,7 @@ import {
   removeRecord,
   writeRecord,
 } from "./record.ts";
-import { noteShared, sweepShared, unlessSharing, whileSharing } from "./shared.ts";
+import { noteShared, sweepShared, takeBackShared, whileSharing } from "./shared.ts";
 
 /** What an attachment needs of the process that serves it. */
 export interface Environment {
@@ -75,7 +75,7 @@ function add<C>(planner: Planner<C>, call: Call, environment: Environment): Resu
   const netns = openNetns(netnsPath(call));
   try {
     return withMachine(call, netns, environment, (machine) =>
-      whileSharingOrSweeping(call, machine, environment, (undo) => {
+      whileSharingOrTakingBack(call, environment, (undo) => {
         const id = recordId(planner, call);
         refuseSecond(id, netns, call, machine, environment);
         try {
@@ -103,7 +103,7 @@ function make<C>(
   netns: Netns,
   { kernel, kinds, step }: Machine,
   environment: Environment,
-  undo: UndoStack,
+  undo: Made,
 ): Result {
   const { runFolder, resolveIpam } = environment;
   const record = (resources: readonly Resource[]) => newRecord(id, { path: netns.path, id: netns.id }, resources);
@@ -120,7 +120,7 @@ function make<C>(
   const facts = gatherFacts(planner, config, call, kernel, { bootId: environment.bootId, ipam });
   const plan = planner.plan(config, facts);
   const resources = [...leases, ...plan.resources];
-  noteShared(runFolder, id.key.network, resources);
+  undo.note = noteShared(runFolder, id.key.network, resources);
   writeRecord(runFolder, record(resources));
   step?.();
   apply(plan.resources, { kernel, kinds, step }, undo);
@@ -142,26 +142,24 @@ function refuseSecond(id: RecordId, netns: Netns, call: Call, machine: Machine, 
   throwAll(removeRecorded(old, machine, runFolder));
 }
 
+/** What an ADD has to take back when it fails. */
+interface Made extends UndoStack {
+  /** The note about shared resources, when this ADD was the first to write it. */
+  note: string | undefined;
+}
+
 /**
  * Runs `work` while sharing. When it fails, what it made of shared things is taken back too, unless somebody else has
  * come to use them.
  */
-function whileSharingOrSweeping<T>(
-  call: Call,
-  machine: Machine,
-  { runFolder, step }: Environment,
-  work: (undo: UndoStack) => T,
-): T {
-  const undo: UndoStack = { own: [], shared: [] };
+function whileSharingOrTakingBack<T>(call: Call, { runFolder, step }: Environment, work: (made: Made) => T): T {
+  const made: Made = { own: [], shared: [], note: undefined };
   try {
-    return whileSharing(runFolder, () => work(undo));
+    return whileSharing(runFolder, () => work(made));
   } catch (error) {
-    let failures: unknown[] = [];
-    if (undo.shared.length > 0) {
-      unlessSharing(runFolder, () => {
-        if (listRecords(runFolder, call.warn).length === 0) failures = rollBack(undo.shared, step);
-      });
-      failures.push(...sweepShared(runFolder, call.config.name, machine, call.warn));
+    const { shared: undo, note } = made;
+    if (undo.length > 0 || note !== undefined) {
+      const failures = takeBackShared(runFolder, call.config.name, { undo, note }, { step, warn: call.warn });
       for (const failure of failures) call.warn(`Taking back a failed ADD failed too: ${failure}`);
     }
     throw error;
@@ -177,7 +175,7 @@ function check<C>(planner: Planner<C>, call: Call, environment: Environment): vo
       const resources = record?.resources ?? planAgain(planner, config, call, machine.kernel, environment).resources;
       const findings = [
         ...(record?.state === "pending" ? ["an ADD was interrupted before it was complete"] : []),
-        ...verify(withPrevResult(resources, planner.ifname ?? call.ifname, call.config.prevResult), machine),
+        ...verify(asOfNow(resources, planner.ifname ?? call.ifname, call), machine),
       ];
       if (findings.length > 0) throw new VerificationError(findings);
     });
@@ -188,17 +186,19 @@ function check<C>(planner: Planner<C>, call: Call, environment: Environment): vo
 
 /**
  * The resources with what the chain's later plugins have changed: the interface's MAC and its addresses are those of
- * the result that the runtime holds.
+ * the result that the runtime holds; and the IPAM plugin is asked with that result, as the specification has it.
  */
-function withPrevResult(resources: readonly Resource[], ifname: string, prevResult: Result | undefined): Resource[] {
+function asOfNow(resources: readonly Resource[], ifname: string, call: Call): Resource[] {
+  const { prevResult } = call.config;
   const index =
     prevResult?.interfaces?.findIndex(({ name, sandbox }) => name === ifname && sandbox !== undefined) ?? -1;
   const mac = prevResult?.interfaces?.[index]?.mac;
-  const adjusted = resources.map((resource) => {
+  const adjusted = resources.map((resource): Resource => {
+    if (resource.kind === "lease") return { ...resource, call: storeCall(call) };
     const isEnd = resource.kind === "link" && resource.type === "veth" && resource.peer.name === ifname;
-    return isEnd && mac !== undefined ? { ...resource, peer: { name: ifname, mac } } : resource;
+    return isEnd && mac !== undefined ? { ...resource, peer: { ...resource.peer, mac } } : resource;
   });
-  const known = new Set(resources.flatMap((resource) => (resource.kind === "address" ? [resource.address] : [])));
+  const known = new Set(resources.map((resource) => (resource.kind === "address" ? resource.address : "")));
   const added = (prevResult?.ips ?? [])
     .filter((ip) => index >= 0 && ip.interface === index && !known.has(ip.address))
     .map(({ address }) => ({ kind: "address", where: "container", link: ifname, address }) as const);
@@ -214,11 +214,10 @@ function del<C>(planner: Planner<C>, call: Call, environment: Environment): void
     // A path can be given to another container's namespace; then this one's is gone.
     const own = record === undefined || netns?.id === record.netns.id ? netns : undefined;
     withMachine(call, own, environment, (machine) => {
-      throwAll(
-        record === undefined
-          ? remove(ownOf(planForDel(planner, call, machine.kernel, environment)), machine)
-          : removeRecorded(record, machine, runFolder),
-      );
+      if (record !== undefined) return throwAll(removeRecorded(record, machine, runFolder));
+      throwAll(remove(ownOf(planForDel(planner, call, machine.kernel, environment)), machine));
+      // What a process has left that was killed while it wrote the record.
+      removeRecord(runFolder, recordId(planner, call));
     });
   } finally {
     if (netns !== undefined) closeNetns(netns);
@@ -247,7 +246,12 @@ function planAgain<C>(planner: Planner<C>, config: C, call: Call, kernel: Kernel
   const ipam = planner.usesIpam(config) ? { ips: adopted?.ips ?? [], routes: adopted?.routes ?? [] } : undefined;
   const plan = planner.plan(
     config,
-    gatherFacts(planner, config, call, kernel, { bootId: environment.bootId, ipam, adopted }),
+    gatherFacts(planner, config, call, kernel, {
+      bootId: environment.bootId,
+      ipam,
+      adopted,
+      recovering: adopted === undefined,
+    }),
   );
   return planner.usesIpam(config) ? { ...plan, resources: [leaseOf(call), ...plan.resources] } : plan;
 }

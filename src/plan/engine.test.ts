@@ -1,7 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import type { Resource } from "../core/plan.ts";
 import type { Kernel } from "../resources/kernel.ts";
-import { apply, explain, explainRemoval, type Kinds, type Machine, remove, rollBack, verify } from "./engine.ts";
+import {
+  apply,
+  explain,
+  explainRemoval,
+  type Kinds,
+  type Machine,
+  remove,
+  rollBack,
+  type UndoStack,
+  verify,
+} from "./engine.ts";
 
 /** Kinds that write down what is asked of them, and fail for the resources named. */
 function machine(failing: readonly string[] = []) {
@@ -33,7 +43,7 @@ const sysctl = (name: string, shared?: true): Resource => ({ kind: "sysctl", whe
 const a = sysctl("a");
 const b = sysctl("b");
 const c = sysctl("c");
-const stack = () => ({ own: [] as (() => void)[], shared: [] as (() => void)[] });
+const stack = (): UndoStack => ({ own: [], shared: [] });
 
 describe("apply", () => {
   test("makes in order, and rolling back undoes in reverse", () => {
@@ -52,11 +62,13 @@ describe("apply", () => {
     expect(log).toEqual(["make a", "undo a"]);
   });
 
-  test("keeps the undo steps of shared resources apart", () => {
+  test("keeps the undo steps of shared resources apart, each with its resource", () => {
     const { made } = machine();
     const undo = stack();
-    apply([sysctl("s", true), a], made, undo);
-    expect([undo.own.length, undo.shared.length]).toEqual([1, 1]);
+    const shared = sysctl("s", true);
+    apply([shared, a], made, undo);
+    expect(undo.own).toHaveLength(1);
+    expect(undo.shared.map(({ resource }) => resource)).toEqual([shared]);
   });
 
   test("tells each step once it is complete", () => {

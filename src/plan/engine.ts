@@ -23,7 +23,7 @@ export interface UndoStack {
   /** For what belongs to this attachment alone. */
   readonly own: (() => void)[];
   /** For what others may have come to use in the meantime. */
-  readonly shared: (() => void)[];
+  readonly shared: { readonly resource: Resource; readonly step: () => void }[];
 }
 
 function kindOf(kinds: Kinds, resource: Resource): ResourceKind<Resource> {
@@ -36,8 +36,10 @@ function kindOf(kinds: Kinds, resource: Resource): ResourceKind<Resource> {
  */
 export function apply(resources: readonly Resource[], { kinds, kernel, step }: Machine, undo: UndoStack): void {
   for (const resource of resources) {
-    const stack = resource.shared ? undo.shared : undo.own;
-    kindOf(kinds, resource).ensure(resource, kernel, (taken) => stack.push(taken));
+    const note = resource.shared
+      ? (taken: () => void) => undo.shared.push({ resource, step: taken })
+      : (taken: () => void) => undo.own.push(taken);
+    kindOf(kinds, resource).ensure(resource, kernel, note);
     if (step !== undefined) {
       kernel.flush();
       step();

@@ -2,7 +2,6 @@
 
 import type { Facts, LinkFact, LinkQuestion, Planner } from "../core/planner.ts";
 import type { Call } from "../core/plugin.ts";
-import type { Result } from "../core/result.ts";
 import { listAddresses } from "../linux/netlink/rtnetlink/address.ts";
 import { IFF_PROMISC, IFF_UP } from "../linux/netlink/rtnetlink/link/link.ts";
 import type { Kernel } from "../resources/kernel.ts";
@@ -13,7 +12,7 @@ export function gatherFacts<C>(
   config: C,
   call: Call,
   kernel: Kernel,
-  known: Pick<Facts, "bootId" | "ipam"> & { readonly adopted?: Result | undefined },
+  known: Pick<Facts, "bootId" | "ipam"> & Partial<Pick<Facts, "adopted" | "recovering">>,
 ): Facts {
   const questions = planner.links(config).filter(({ where }) => kernel.has(where));
   return {
@@ -23,6 +22,7 @@ export function gatherFacts<C>(
     ipam: known.ipam,
     prevResult: call.config.prevResult,
     adopted: known.adopted,
+    recovering: known.recovering ?? false,
     links: askLinks(questions, kernel),
   };
 }

@@ -8,7 +8,7 @@
 import { type AttachmentKey, formatHash, hash64 } from "../core/names.ts";
 import type { Resource } from "../core/plan.ts";
 import type { Result } from "../core/result.ts";
-import { namesIn, readTextIfExists, removeFileIfExists, writeFileAtomic } from "../linux/file.ts";
+import { namesIn, readTextIfExists, removeFileIfExists, TEMPORARY, writeFileAtomic } from "../linux/file.ts";
 import { renameFile } from "../linux/libc-file.ts";
 
 /** The version of the format below; a record of another one is set aside. */
@@ -53,9 +53,21 @@ export function readRecord(
   return readRecordFile(recordPath(runFolder, id), warn);
 }
 
-/** Throws FileError. */
+/** Removes a record, and what a process has left that was killed while it wrote one. Throws FileError. */
 export function removeRecord(runFolder: string, id: RecordId): void {
-  removeFileIfExists(recordPath(runFolder, id));
+  const path = recordPath(runFolder, id);
+  removeFileIfExists(`${path}${TEMPORARY}`);
+  removeFileIfExists(path);
+}
+
+/** Removes what processes have left that were killed while they wrote; to be called while nobody writes. Throws FileError. */
+export function removeLeftovers(folder: string): void {
+  for (const name of namesIn(folder)) if (name.endsWith(TEMPORARY)) removeFileIfExists(`${folder}/${name}`);
+}
+
+/** The folder of a network's records. */
+export function recordsFolder(runFolder: string, network: string): string {
+  return `${runFolder}/attachments/${network}`;
 }
 
 /** The records of one network, or without one of all. Throws FileError. */
@@ -75,10 +87,15 @@ function readRecordFile(path: string, warn: (sentence: string) => void): Attachm
   if (text === undefined) return undefined;
   const record = parseRecord(text);
   if (record !== undefined) return record;
+  setAside("attachment record", path, warn);
+  return undefined;
+}
+
+/** Renames a file that cannot be read, so that it is in nobody's way and not lost either. Throws SystemCallError. */
+export function setAside(what: string, path: string, warn: (sentence: string) => void): void {
   const aside = `${path}.unreadable`;
   renameFile(path, aside);
-  warn(`The attachment record "${path}" cannot be read and was set aside as "${aside}"`);
-  return undefined;
+  warn(`The ${what} "${path}" cannot be read and was set aside as "${aside}"`);
 }
 
 function parseRecord(text: string): AttachmentRecord | undefined {
@@ -96,5 +113,5 @@ function recordPath(runFolder: string, { key, plugin }: RecordId): string {
   const name = `${key.containerId}@${plugin}@${key.ifname}`;
   // A file name has 255 bytes at most, of which the temporary one needs some more.
   const file = name.length <= 200 ? name : `${name.slice(0, 180)}@${formatHash(hash64(name))}`;
-  return `${runFolder}/attachments/${key.network}/${file}.json`;
+  return `${recordsFolder(runFolder, key.network)}/${file}.json`;
 }

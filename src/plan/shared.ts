@@ -17,8 +17,8 @@ import {
   writeFileAtomic,
 } from "../linux/file.ts";
 import { exists } from "../linux/libc-file.ts";
-import { type Machine, remove } from "./engine.ts";
-import { listRecords } from "./record.ts";
+import { type Machine, remove, rollBack } from "./engine.ts";
+import { listRecords, recordsFolder, removeLeftovers, setAside } from "./record.ts";
 
 /** Later ones stand on earlier ones, so they go first. */
 const ORDER: readonly ResourceKindName[] = [
@@ -37,7 +37,7 @@ export function whileSharing<T>(runFolder: string, work: () => T): T {
 }
 
 /** Runs `work` while nobody shares, or not at all when somebody does. */
-export function unlessSharing(runFolder: string, work: () => void): void {
+function unlessSharing(runFolder: string, work: () => void): void {
   tryWithLock(lockPath(runFolder), work);
 }
 
@@ -45,8 +45,11 @@ function lockPath(runFolder: string): string {
   return `${runFolder}/shared.lock`;
 }
 
-/** Takes note of the shared ones among a plan's resources, before they are made. Throws FileError. */
-export function noteShared(runFolder: string, network: string, resources: readonly Resource[]): void {
+/**
+ * Takes note of the shared ones among a plan's resources, before they are made. Returns the path of the note when there
+ * was none before. Throws FileError.
+ */
+export function noteShared(runFolder: string, network: string, resources: readonly Resource[]): string | undefined {
   const shared: Resource[] = [];
   let keys = "";
   for (const resource of resources) {
@@ -54,10 +57,12 @@ export function noteShared(runFolder: string, network: string, resources: readon
     shared.push(resource);
     keys += `${sharedKey(resource)}\n`;
   }
-  if (shared.length === 0) return;
+  if (shared.length === 0) return undefined;
   // All pods of a network share the same, so the note is nearly always there.
   const path = `${notesFolder(runFolder, network)}/${formatHash(hash64(keys))}.json`;
-  if (!exists(path)) writeFileAtomic(path, JSON.stringify(shared));
+  if (exists(path)) return undefined;
+  writeFileAtomic(path, JSON.stringify(shared), { contended: true });
+  return path;
 }
 
 /** What a resource is, whatever its settings: two with the same key are one thing in the kernel. */
@@ -85,7 +90,36 @@ function keysInUse(runFolder: string, warn: (sentence: string) => void): Set<str
   return used;
 }
 
-/** Removes the shared resources of a network that no record names, and returns what went wrong. Throws FileError. */
+/** How to take back a shared resource that was just made. */
+export interface SharedUndo {
+  readonly resource: Resource;
+  readonly step: () => void;
+}
+
+/**
+ * Takes back what a failed ADD made of shared things, and its note, but what a record of others names by now. Returns
+ * what went wrong. Throws FileError.
+ */
+export function takeBackShared(
+  runFolder: string,
+  network: string,
+  { undo, note }: { readonly undo: readonly SharedUndo[]; readonly note: string | undefined },
+  { step, warn }: { readonly step?: (() => void) | undefined; readonly warn: (sentence: string) => void },
+): unknown[] {
+  let errors: unknown[] = [];
+  unlessSharing(runFolder, () => {
+    const inUse = keysInUse(runFolder, warn);
+    const steps = undo.filter(({ resource }) => !inUse.has(sharedKey(resource))).map((one) => one.step);
+    errors = rollBack(steps, step);
+    if (note !== undefined && listRecords(runFolder, warn, network).length === 0) removeFileIfExists(note);
+  });
+  return errors;
+}
+
+/**
+ * Removes the shared resources of a network that no record names, and what killed processes have left in the folders.
+ * Returns what went wrong. Throws FileError.
+ */
 export function sweepShared(
   runFolder: string,
   network: string,
@@ -95,22 +129,42 @@ export function sweepShared(
   const folder = notesFolder(runFolder, network);
   const errors: unknown[] = [];
   unlessSharing(runFolder, () => {
+    removeLeftovers(recordsFolder(runFolder, network));
+    removeLeftovers(folder);
     const inUse = keysInUse(runFolder, warn);
     const unused = new Map<string, Resource>();
-    const notes = namesIn(folder);
+    const notes = namesIn(folder).filter((name) => name.endsWith(".json"));
     for (const note of notes) {
-      const resources = JSON.parse(readTextIfExists(`${folder}/${note}`) ?? "[]") as Resource[];
-      for (const resource of resources) {
+      for (const resource of readNote(`${folder}/${note}`, warn)) {
         const key = sharedKey(resource);
         if (!inUse.has(key)) unused.set(key, resource);
       }
     }
     const doomed = [...unused.values()].sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
     errors.push(...remove(doomed, machine));
-    const isIdle = !listRecords(runFolder, warn, network).length;
+    const isIdle = listRecords(runFolder, warn, network).length === 0;
     if (errors.length === 0 && isIdle) for (const note of notes) removeFileIfExists(`${folder}/${note}`);
   });
   return errors;
+}
+
+/** The resources of a note; one that does not parse is set aside with a message, and the rest goes on. */
+function readNote(path: string, warn: (sentence: string) => void): readonly Resource[] {
+  const text = readTextIfExists(path);
+  if (text === undefined) return [];
+  const resources = parseNote(text);
+  if (resources === undefined) setAside("note about shared resources", path, warn);
+  return resources ?? [];
+}
+
+function parseNote(text: string): readonly Resource[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) ? (value as Resource[]) : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 function notesFolder(runFolder: string, network: string): string {

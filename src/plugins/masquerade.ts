@@ -32,6 +32,11 @@ export function planMasquerade(key: AttachmentKey, addresses: readonly string[])
   return [masqueradeTable(), ...networks.values(), ...elements];
 }
 
+/** The elements of an attachment whose addresses are not known. */
+export function planLostMasquerade(key: AttachmentKey): Resource[] {
+  return [{ kind: "nft-owned", where: "host", sets: [masqueradeMap(4), masqueradeMap(6)], comment: ownerComment(key) }];
+}
+
 function masqueradeTable(): NftTableResource {
   const lookUp = (field: "ip saddr" | "ip6 saddr", family: Family): NftRule => ({
     ...TABLE,

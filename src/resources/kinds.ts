@@ -7,6 +7,7 @@ import { linkSettings } from "./link-settings.ts";
 import { neighbour } from "./neighbour.ts";
 import { nftChain } from "./nft-chain.ts";
 import { nftElement } from "./nft-element.ts";
+import { nftOwned } from "./nft-owned.ts";
 import { nftRule } from "./nft-rule.ts";
 import { nftTable } from "./nft-table.ts";
 import { portVlans } from "./port-vlans.ts";
@@ -29,4 +30,5 @@ export const kernelKinds: { readonly [K in Exclude<ResourceKindName, "lease">]: 
   "nft-chain": nftChain,
   "nft-rule": nftRule,
   "nft-element": nftElement,
+  "nft-owned": nftOwned,
 };

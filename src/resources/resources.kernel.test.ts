@@ -9,7 +9,7 @@ import { expectNothingLeft } from "../../test/support/snapshot.ts";
 import { ConflictError, KernelError, KernelFeatureError, UnknownContainerError } from "../core/errors.ts";
 import type { Resource, VethLink } from "../core/plan.ts";
 import { inNetns } from "../linux/netns.ts";
-import { apply, type Machine, remove, rollBack, verify } from "../plan/engine.ts";
+import { apply, type Machine, remove, rollBack, type UndoStack, verify } from "../plan/engine.ts";
 import { Kernel } from "./kernel.ts";
 import { kernelKinds } from "./kinds.ts";
 import { leaseKind } from "./lease.ts";
@@ -41,7 +41,7 @@ function within<T>({ host, container }: Place, work: (machine: Machine) => T): T
   });
 }
 
-const undoStack = () => ({ own: [] as (() => void)[], shared: [] as (() => void)[] });
+const undoStack = (): UndoStack => ({ own: [], shared: [] });
 const make = (place: Place, ...resources: Resource[]) =>
   within(place, (machine) => apply(resources, machine, undoStack()));
 const findings = (place: Place, ...resources: Resource[]) => within(place, (machine) => verify(resources, machine));
@@ -263,7 +263,7 @@ for (const { title, first = [], resource, damage, finding } of kinds) {
       within(place, (machine) => {
         const undo = undoStack();
         apply([resource], machine, undo);
-        expect(rollBack([...undo.own, ...undo.shared])).toEqual([]);
+        expect(rollBack([...undo.own, ...undo.shared.map(({ step }) => step)])).toEqual([]);
       });
       expect(findings(place, resource)).toEqual(before);
     });

@@ -36,11 +36,16 @@ function network(host: Host, name: string, fields: Record<string, unknown> = {})
   };
 }
 
-/** Starts both with some milliseconds between them. */
+/** Starts both with some milliseconds between them, waits for both, and throws what the first of them threw. */
 async function atAboutOnce<T>(random: Random, first: () => Promise<T>, second: () => Promise<unknown>): Promise<T> {
   const delays = [random.below(10), random.below(10)] as const;
-  const [result] = await Promise.all([Bun.sleep(delays[0]).then(first), Bun.sleep(delays[1]).then(second)]);
-  return result;
+  const [result, other] = await Promise.allSettled([
+    Bun.sleep(delays[0]).then(first),
+    Bun.sleep(delays[1]).then(second),
+  ]);
+  if (result.status === "rejected") throw result.reason;
+  if (other.status === "rejected") throw other.reason;
+  return result.value;
 }
 
 for (const fields of [{}, { ipMasq: true, macspoofchk: true }]) {

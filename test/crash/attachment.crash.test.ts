@@ -100,7 +100,8 @@ for (const each of attachmentCases) {
           result = await succeed(host, request("ADD"));
         }
         await succeed(host, request("CHECK", result));
-        sizes.add((await state()).length);
+        // A repaired attachment has as much as one that nothing happened to; that is dear to find out at every step.
+        if (step % 4 === 0) sizes.add((await state()).length);
         await succeed(host, request("DEL", result));
         await succeed(host, collect());
         expectSameState(`ADD killed after step ${step}, ADD, CHECK, DEL, GC`, await state(), before);
@@ -110,7 +111,6 @@ for (const each of attachmentCases) {
       expect(refused.filter((step) => step !== last)).toEqual([]);
       await succeed(host, request("DEL"));
       await succeed(host, collect());
-      // A repaired attachment has as much as one that nothing happened to.
       await succeed(host, request("ADD"));
       sizes.add((await state()).length);
       expect(sizes.size).toBe(1);

@@ -18,7 +18,10 @@ expectNothingLeft();
 /** Each number in a namespace's name is used once. */
 let count = 0;
 
-for (const each of attachmentCases.filter(({ name }) => name.startsWith("bridge"))) {
+/** Those in which DEL has different things to find without a record. */
+const names = /^bridge (without IPAM|with (host-local, dual stack|ipMasq|macspoofchk|port|the Go))/;
+
+for (const each of attachmentCases.filter(({ name }) => names.test(name))) {
   const test = needs(root, ...(each.need === undefined ? [] : [each.need]));
 
   /** A host, and a container whose namespace can be deleted, because nothing else holds it open. */

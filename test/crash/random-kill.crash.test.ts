@@ -21,8 +21,8 @@ beforeAll(expectBuilt);
 const hosts = testHosts();
 expectNothingLeft();
 
-/** Kills of each call in each test. */
-const RUNS = 60;
+/** Kills of each verb of each plugin. */
+const RUNS = 30;
 
 /** An ADD takes some 8 ms and a DEL some 30, most of it the kernel's wait for its readers at the end. */
 const LONGEST_MS = { ADD: 12, DEL: 16 };

@@ -5,15 +5,7 @@ import { goPlugin } from "../support/attachment-cases.ts";
 import { expectSameState } from "../support/kills.ts";
 import { needs, root } from "../support/needs.ts";
 import { stateOf } from "../support/network-state.ts";
-import {
-  type Config,
-  call,
-  expectBuilt,
-  type Host,
-  PLUGINS,
-  type PluginCall,
-  testHosts,
-} from "../support/plugin-calls.ts";
+import { type Config, call, expectBuilt, PLUGINS, type PluginCall, testHosts } from "../support/plugin-calls.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
 import { PEERS } from "./pair.ts";
 import { type Wrong, wrongConfigurations } from "./wrong.ts";

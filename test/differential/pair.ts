@@ -56,14 +56,15 @@ export interface Sight {
   readonly inContainer: Dump;
 }
 
-/** What there is once the kernel has come to rest. */
+/** What there is once the kernel has come to rest: the first look after one that found it so. */
 export async function look({ host, container }: Machine): Promise<Sight> {
   const deadline = performance.now() + PATIENCE_MS;
+  let settled = false;
   for (;;) {
     const [onHost, inContainer] = await Promise.all([dump(host.netns.netns), dump(container.namespace.netns)]);
-    const settled = isSettled(onHost) && isSettled(inContainer);
     if (settled || performance.now() > deadline) return { onHost, inContainer };
-    await Bun.sleep(100);
+    settled = isSettled(onHost) && isSettled(inContainer);
+    if (!settled) await Bun.sleep(100);
   }
 }
 

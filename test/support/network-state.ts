@@ -7,7 +7,9 @@
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { NETLINK_NETFILTER, NetlinkSocket } from "../../src/linux/netlink/socket.ts";
 import { inNetns, type Netns } from "../../src/linux/netns.ts";
+import { listTables } from "../../src/linux/nftables/table.ts";
 import type { TestNetns } from "./namespaces.ts";
 import type { Host } from "./plugin-calls.ts";
 
@@ -28,11 +30,21 @@ export async function namespaceState(netns: Netns): Promise<string[]> {
   const [first, second, rules] = await Promise.all([
     run(netns, ["ip", "-4", "-o", "-d", "-batch", "-"], `link show\naddress show\n${BOTH_FAMILIES}`),
     run(netns, ["ip", "-6", "-o", "-d", "-batch", "-"], `address show\n${BOTH_FAMILIES}`),
-    hasNft ? run(netns, ["nft", "--stateless", "list", "ruleset"], "") : "",
+    hasNft && hasTables(netns) ? run(netns, ["nft", "--stateless", "list", "ruleset"], "") : "",
   ]);
   return [...`${first}${second}`.split("\n").map(withoutClock).filter(isLasting).sort(), ...rules.split("\n")].filter(
     (line) => line !== "",
   );
+}
+
+/** Nearly all namespaces have no nf_tables, and to ask the kernel costs less than to start nft(8). */
+function hasTables(netns: Netns): boolean {
+  const socket = inNetns(netns, () => new NetlinkSocket(NETLINK_NETFILTER));
+  try {
+    return listTables(socket).length > 0;
+  } finally {
+    socket.close();
+  }
 }
 
 const BOTH_FAMILIES = "route show table all\nrule show\nneighbour show nud permanent\n";

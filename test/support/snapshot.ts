@@ -68,7 +68,9 @@ export function openDescriptors(): string[] {
       const target = readlinkSync(`/proc/self/fd/${fd}`);
       const inode = /^socket:\[([0-9]+)\]$/.exec(target)?.[1];
       if (inode !== undefined && new RegExp(`\\b${inode}\\b`).test(local)) return [];
-      return /^(socket:|net:|\/(?!dev|proc))/.test(target) ? [`open ${target.replace(/^socket:.*/, "socket")}`] : [];
+      return /^(socket:|net:|\/(?!dev|proc|memfd:))/.test(target)
+        ? [`open ${target.replace(/^socket:.*/, "socket")}`]
+        : [];
     } catch {
       // The descriptor by which the folder was read.
       return [];

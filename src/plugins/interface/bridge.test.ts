@@ -17,6 +17,7 @@ function plan(fields: Record<string, unknown>, facts: Partial<Facts> = {}) {
     ipam: undefined,
     prevResult: undefined,
     adopted: undefined,
+    recovering: false,
     links: new Map(),
     ...facts,
   };

@@ -20,7 +20,7 @@ import type {
 } from "../../core/plan.ts";
 import type { Facts, Planner } from "../../core/planner.ts";
 import type { Dns, Result, ResultAddress, ResultInterface, ResultRoute } from "../../core/result.ts";
-import { planMasquerade } from "../masquerade.ts";
+import { planLostMasquerade, planMasquerade } from "../masquerade.ts";
 import { planSpoofCheck } from "../spoof-check.ts";
 import { type BridgeConfig, parseBridgeConfig } from "./bridge-config.ts";
 
@@ -59,6 +59,7 @@ function planBridge(config: BridgeConfig, facts: Facts) {
     ...planUp(config, facts, veth),
     ...planRoutes(facts, ips, routes),
     ...(config.ipMasq ? planMasquerade(facts.key, addressTexts(ips)) : []),
+    ...(config.ipMasq && facts.recovering ? planLostMasquerade(facts.key) : []),
   ];
   const result: Result = {
     interfaces: [
