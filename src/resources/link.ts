@@ -2,7 +2,7 @@
 
 import { ConflictError, type KernelError, KernelFeatureError, UnknownContainerError } from "../core/errors.ts";
 import type { BridgeLink, LinkResource, VethLink } from "../core/plan.ts";
-import { createLink, deleteLink, type KernelLink } from "../linux/netlink/rtnetlink/link/link.ts";
+import { changeLink, createLink, deleteLink, type KernelLink } from "../linux/netlink/rtnetlink/link/link.ts";
 import type { Kernel } from "./kernel.ts";
 import { deleteHostLink } from "./link-deletion.ts";
 import { commandIn, type ResourceKind, type Undo } from "./resource.ts";
@@ -32,7 +32,13 @@ export const link: ResourceKind<LinkResource> = {
 
 function ensureBridge(bridge: BridgeLink, kernel: Kernel, undo: Undo): void {
   const { where, name, mac, mtu, vlanFiltering } = bridge;
-  if (isOurKind(bridge, kernel.link(where, name))) return;
+  const found = kernel.link(where, name);
+  if (isOurKind(bridge, found)) {
+    // One that an administrator made would take the lowest MAC of its ports, and change it as they come and go; to set
+    // the one that it has makes it stay.
+    if (found?.address !== mac) kernel.execute(where, changeLink({ index: found?.index, address: found?.address }));
+    return;
+  }
   const data = vlanFiltering ? { bridge: { vlanFiltering } } : {};
   const request = createLink({
     name,
