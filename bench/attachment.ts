@@ -3,6 +3,9 @@
 import { type BenchHost, bridgeConfig, call, makePods, type Pod, type Side } from "./host.ts";
 import { type Bench, type Comparison, type Sample, sums } from "./measurement.ts";
 
+/** Pods live longer than the work that the kernel puts off when links come and go; it is not to be timed. */
+const PAUSE_MS = 50;
+
 /** Attaches a pod and detaches it, both timed. */
 export interface Contender {
   readonly name: string;
@@ -33,7 +36,9 @@ export function contenderOn(host: BenchHost, pod: Pod, more: object = {}): Conte
       const container = { ...pod, id: `${pod.id}-${containers}` };
       const added = call("bridge", { host, verb: "ADD", pod: container, config });
       const prevResult = JSON.parse(added.output);
+      Bun.sleepSync(PAUSE_MS);
       const deleted = call("bridge", { host, verb: "DEL", pod: container, config: { ...config, prevResult } });
+      Bun.sleepSync(PAUSE_MS);
       if (!counts) return;
       add.push(added);
       del.push(deleted);

@@ -116,8 +116,12 @@ describe("forwarding entries", () => {
     const flood = { index: vxlan, mac: "00:00:00:00:00:00", destination: "10.1.0.9" };
     expect(codeOf(() => socket.execute(setForwarding(flood)))).toBe("EOPNOTSUPP");
     const names = linkNames(listLinks(socket));
-    const ours = listNeighbours(socket, AF_BRIDGE).map((entry) => forwardingAsBridge(entry, names));
+    // A bridge learns, and forgets, at any moment what its ports send by themselves; such entries have no state.
+    const isSet = (entry: Record<string, unknown>) => entry.state !== "";
+    const ours = listNeighbours(socket, AF_BRIDGE)
+      .map((entry) => forwardingAsBridge(entry, names))
+      .filter(isSet);
     expect(ours.length).toBeGreaterThan(3);
-    expectSame(ours, json("bridge -j fdb show"));
+    expectSame(ours, json<Record<string, unknown>>("bridge -j fdb show").filter(isSet));
   });
 });
