@@ -7,6 +7,7 @@
  */
 
 import {
+  AddressError,
   ConflictError,
   NotAvailableError,
   TendrilError,
@@ -82,7 +83,8 @@ function add<C>(planner: Planner<C>, call: Call, environment: Environment): Resu
           return make(planner, config, id, call, netns, machine, environment, undo);
         } catch (error) {
           const failures = rollBack(undo.own, environment.step);
-          removeRecord(environment.runFolder, id);
+          // Where something could not be taken back the record stays, for DEL or GC to try again.
+          if (failures.length === 0) removeRecord(environment.runFolder, id);
           environment.step?.();
           for (const failure of failures) call.warn(`Taking back a failed ADD failed too: ${failure}`);
           throw error;
@@ -116,6 +118,7 @@ function make<C>(
     ipam = plugin.add(call);
     undo.own.push(() => plugin.del(call));
     step?.();
+    if (!ipam.ips?.length) throw new AddressError(`The IPAM plugin "${lease.ipam}" gave no address`);
   }
   const facts = gatherFacts(planner, config, call, kernel, { bootId: environment.bootId, ipam });
   const plan = planner.plan(config, facts);
