@@ -7,10 +7,10 @@ import { testCgroup } from "../support/cgroups.ts";
 import { type Cri, connectCri, type SandboxConfig } from "../support/cri.ts";
 import { type TestHost, testHost } from "../support/host.ts";
 import { needs, program, root } from "../support/needs.ts";
-import { built, ourPlugins } from "../support/programs.ts";
+import { built, ourPlugins, staticBusybox } from "../support/programs.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
 
-const test = needs(root, built, program("containerd"), program("runc"), program("busybox"), program("ip"));
+const test = needs(root, built, program("containerd"), program("runc"), staticBusybox, program("ip"));
 
 afterAll(async () => {
   (await started)?.cri.close();

@@ -5,7 +5,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { testCgroup } from "../support/cgroups.ts";
 import { type TestHost, testHost } from "../support/host.ts";
 import { type Need, needs, program, root } from "../support/needs.ts";
-import { built, ourPlugins, peerPlugins, peers } from "../support/programs.ts";
+import { built, ourPlugins, peerPlugins, peers, staticBusybox } from "../support/programs.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
 
 const NETWORKS = "/run/networks";
@@ -36,7 +36,7 @@ const cniBackend: Need = () => {
   return stdout.toString().trim() === "cni" ? undefined : `this podman has no CNI backend: ${stderr.toString().trim()}`;
 };
 
-const runs = [root, built, program("podman"), program("runc"), program("busybox"), program("ip"), cniBackend];
+const runs = [root, built, program("podman"), program("runc"), staticBusybox, program("ip"), cniBackend];
 const test = needs(...runs);
 const testWithPeers = needs(...runs, peers("1.0.0", "portmap"), program("iptables"));
 

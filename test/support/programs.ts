@@ -1,6 +1,6 @@
 /** The programs that the interop tests run: ours as it is built, and the real peers. */
 
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Need } from "./needs.ts";
 
@@ -38,3 +38,21 @@ export function peers(version: string, ...names: readonly string[]): Need {
 }
 
 export const hasCnitool: Need = () => (existsSync(cnitool) ? undefined : "TENDRIL_PEER_CNITOOL names no cnitool");
+
+/** A busybox that runs by itself in an empty root file system: one that is linked to no library. */
+export const staticBusybox: Need = () => {
+  const path = Bun.which("busybox");
+  if (path === null) return `no program "busybox" on PATH`;
+  return namesInterpreter(path) ? `"${path}" needs libraries (the package busybox-static does not)` : undefined;
+};
+
+/** Whether an executable names the program that is to load its libraries. @see elf(5) PT_INTERP */
+function namesInterpreter(path: string): boolean {
+  const bytes = readFileSync(path);
+  const first = Number(bytes.readBigUInt64LE(32));
+  const size = bytes.readUInt16LE(54);
+  const headers = Array.from({ length: bytes.readUInt16LE(56) }, (_, i) => bytes.readUInt32LE(first + i * size));
+  return headers.includes(PT_INTERP);
+}
+
+const PT_INTERP = 3;
