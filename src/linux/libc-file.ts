@@ -43,7 +43,7 @@ const AT_EMPTY_PATH = 0x1000;
 
 /** Opens a file, closed on exec. @see open(2) */
 export function openFile(path: string, flags: number, mode = 0): number {
-  return check(calls().open(cString(path), flags | O_CLOEXEC, mode), "open", quote(path));
+  return check(calls().open(cString(path), flags | O_CLOEXEC, mode), "open", path);
 }
 
 /** @see close(2) */
@@ -102,12 +102,12 @@ export function readText(path: string): string {
 
 /** @see rename(2) */
 export function renameFile(from: string, to: string): void {
-  check(calls().rename(cString(from), cString(to)), "rename", quote(from));
+  check(calls().rename(cString(from), cString(to)), "rename", from);
 }
 
 /** @see unlink(2) */
 export function unlinkFile(path: string): void {
-  check(calls().unlink(cString(path)), "unlink", quote(path));
+  check(calls().unlink(cString(path)), "unlink", path);
 }
 
 /** Whether something is there, of whatever kind. @see access(2) F_OK */
@@ -155,7 +155,7 @@ export function statDescriptor(fd: number): FileStatus {
 
 function status(fd: number, path: string, flags: number): FileStatus {
   const bytes = new Uint8Array(256);
-  const subject = path === "" ? undefined : quote(path);
+  const subject = path === "" ? undefined : path;
   check(calls().statx(fd, cString(path), flags, STATX_BASIC_STATS, bytes), "statx", subject);
   const view = new DataView(bytes.buffer);
   const u64 = (at: number) => view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
@@ -171,12 +171,12 @@ function status(fd: number, path: string, flags: number): FileStatus {
 
 /** Makes a folder. @see mkdir(2) */
 export function makeFolder(path: string, mode: number): void {
-  check(rareCalls().mkdir(cString(path), mode), "mkdir", quote(path));
+  check(rareCalls().mkdir(cString(path), mode), "mkdir", path);
 }
 
 /** Removes an empty folder. @see rmdir(2) */
 export function removeFolder(path: string): void {
-  check(rareCalls().rmdir(cString(path)), "rmdir", quote(path));
+  check(rareCalls().rmdir(cString(path)), "rmdir", path);
 }
 
 /** Waits until the disk has what was written. @see fsync(2) */
@@ -192,7 +192,7 @@ export function setModified(path: string, seconds: number): void {
     view.setUint32(at, seconds >>> 0, true);
     view.setUint32(at + 4, Math.floor(seconds / 0x1_0000_0000), true);
   }
-  check(rareCalls().utimensat(AT_FDCWD, cString(path), times, 0), "utimensat", quote(path));
+  check(rareCalls().utimensat(AT_FDCWD, cString(path), times, 0), "utimensat", path);
 }
 
 /** The names in a folder, in no order. @see getdents(2) struct linux_dirent64 */
@@ -205,7 +205,7 @@ export function listFolder(path: string): string[] {
     const buffer = new Uint8Array(32_768);
     const view = new DataView(buffer.buffer);
     for (;;) {
-      const length = check(rareCalls().getdents64(fd, buffer, buffer.length), "getdents64", quote(path));
+      const length = check(rareCalls().getdents64(fd, buffer, buffer.length), "getdents64", path);
       if (length === 0) return names;
       for (let at = 0; at < length; at += view.getUint16(at + 16, true)) {
         const end = buffer.indexOf(0, at + 19);
@@ -216,8 +216,4 @@ export function listFolder(path: string): string[] {
   } finally {
     closeFile(fd);
   }
-}
-
-function quote(path: string): string {
-  return JSON.stringify(path);
 }

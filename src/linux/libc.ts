@@ -5,7 +5,7 @@
  * a symbol and most runs need few of them.
  */
 
-import { dlopen, type FFIFunction, type Library, read } from "bun:ffi";
+import { dlopen, type FFIFunction, type Library, type Pointer, read } from "bun:ffi";
 import { KernelError } from "../core/errors.ts";
 import { errnoName } from "./errno.ts";
 
@@ -15,12 +15,28 @@ const LIBRARY = "libc.so.6";
 export function bind<const T extends Record<string, FFIFunction>>(functions: T): () => Library<T>["symbols"] {
   let bound: Library<T>["symbols"] | undefined;
   return () => {
-    bound ??= dlopen(LIBRARY, functions).symbols;
+    if (bound === undefined) {
+      findErrno();
+      bound = dlopen(LIBRARY, functions).symbols;
+    }
     return bound;
   };
 }
 
-const errnoLocation = bind({ __errno_location: { args: [], returns: "ptr" } });
+/** Where this thread's errno is, which stays the same: JavaScript runs on one thread. */
+let errnoAddress: Pointer | undefined;
+
+/**
+ * Finds errno before the first call that may set it. To look for it after a failure would be too late: binding a
+ * function maps memory and wakes threads, and may set errno itself.
+ */
+function findErrno(): void {
+  if (errnoAddress !== undefined) return;
+  const { symbols } = dlopen(LIBRARY, { __errno_location: { args: [], returns: "ptr" } });
+  errnoAddress = symbols.__errno_location() ?? undefined;
+  // The first read, too, is done while nothing depends on it.
+  errno();
+}
 
 const exiting = bind({ _exit: { args: ["i32"], returns: "void" } });
 
@@ -57,25 +73,22 @@ const streams = bind({
 export class SystemCallError extends KernelError {
   constructor(call: string, errno: number, subject?: string) {
     const code = errnoName(errno);
-    super(`${call}${subject === undefined ? "" : ` ${subject}`} failed: ${code}`, code);
+    super(`${call}${subject === undefined ? "" : ` ${JSON.stringify(subject)}`} failed: ${code}`, code);
   }
 }
 
 /**
- * Throws unless a call's return value is zero or more.
- *
- * errno is read by a second call into C. Between the two only compiled JavaScript runs, which makes no system call on
- * this thread, so it is still that of the first.
+ * Throws unless a call's return value is zero or more. `subject` is the path that the call was about, quoted only when
+ * it has failed: whatever runs between the call and the look at errno may change that.
  */
 export function check(result: number, call: string, subject?: string): number {
   if (result >= 0) return result;
   throw new SystemCallError(call, errno(), subject);
 }
 
-/** The number of the error of the call just made. */
+/** The number of the error of the call just made; to be asked before anything else is done. */
 export function errno(): number {
-  const location = errnoLocation().__errno_location();
-  return location === null ? 0 : read.i32(location);
+  return errnoAddress === undefined ? 0 : read.i32(errnoAddress);
 }
 
 /** The bytes of a path or name with C's final zero. */
@@ -130,16 +143,12 @@ export const MNT_DETACH = 2;
 
 /** Binds what stands at `source` over `target` as well. @see mount(2) MS_BIND */
 export function bindMount(source: string, target: string): void {
-  check(
-    mounts().mount(cString(source), cString(target), cString("none"), BigInt(MS_BIND), null),
-    "mount",
-    `"${target}"`,
-  );
+  check(mounts().mount(cString(source), cString(target), cString("none"), BigInt(MS_BIND), null), "mount", target);
 }
 
 /** Takes a mount away as soon as nobody uses it. @see umount2(2) MNT_DETACH */
 export function unmount(target: string): void {
-  check(mounts().umount2(cString(target), MNT_DETACH), "umount2", `"${target}"`);
+  check(mounts().umount2(cString(target), MNT_DETACH), "umount2", target);
 }
 
 export const AF_INET = 2;
