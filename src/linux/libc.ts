@@ -33,7 +33,7 @@ let errnoAddress: Pointer | undefined;
 function findErrno(): void {
   if (errnoAddress !== undefined) return;
   const { symbols } = dlopen(LIBRARY, { __errno_location: { args: [], returns: "ptr" } });
-  errnoAddress = symbols.__errno_location() ?? undefined;
+  errnoAddress = (symbols.__errno_location() as Pointer | null) ?? undefined;
   // The first read, too, is done while nothing depends on it.
   errno();
 }

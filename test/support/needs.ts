@@ -1,6 +1,7 @@
 /** What a test needs of the machine; where it is missing the test is skipped, and its name says why. */
 
 import { test } from "bun:test";
+import { appendFileSync } from "node:fs";
 
 /** Says what is missing, or undefined when it is there. */
 export type Need = () => string | undefined;
