@@ -1,6 +1,6 @@
 /** The plugins that this program is, wired to the machine that it runs on. */
 
-import { delegate } from "../cni/delegate.ts";
+import { resolvePlugin } from "../cni/delegate.ts";
 import type { Plugin } from "../core/plugin.ts";
 import { hostLocal } from "../ipam/host-local/index.ts";
 import { staticIpam } from "../ipam/static.ts";
@@ -25,11 +25,6 @@ export function builtin(type: string): Plugin | undefined {
   return isBuiltin(type) ? makers[type]() : undefined;
 }
 
-/** The plugin of a type: ours, or else another vendor's executable. */
-export function resolve(type: string): Plugin {
-  return builtin(type) ?? delegate(type);
-}
-
 const makers: Readonly<Record<PluginType, () => Plugin>> = {
   bridge: () => attachments(bridge, environment()),
   loopback: () => attachments(loopback, environment()),
@@ -46,7 +41,7 @@ function environment(): Environment {
     runFolder: process.env.TENDRIL_RUN_DIR || DEFAULT_RUN_FOLDER,
     bootId: readText("/proc/sys/kernel/random/boot_id").trim(),
     kinds: kernelKinds,
-    resolveIpam: resolve,
+    resolveIpam: (type) => resolvePlugin(type, builtin),
     step: killSwitch(process.env[KILL_AFTER]),
   };
 }
