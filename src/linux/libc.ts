@@ -139,11 +139,27 @@ export function namespaceType(fd: number): number | undefined {
 }
 
 export const MS_BIND = 4096;
+export const MS_REC = 16384;
+export const MS_SHARED = 1 << 20;
 export const MNT_DETACH = 2;
 
 /** Binds what stands at `source` over `target` as well. @see mount(2) MS_BIND */
 export function bindMount(source: string, target: string): void {
-  check(mounts().mount(cString(source), cString(target), cString("none"), BigInt(MS_BIND), null), "mount", target);
+  mount(source, target, MS_BIND);
+}
+
+/** As {@link bindMount}, with all mounts below. @see mount(2) MS_REC */
+export function bindMountTree(source: string, target: string): void {
+  mount(source, target, MS_BIND | MS_REC);
+}
+
+/** Lets a mount's copies in other mount namespaces see what is mounted below it from now on. @see mount(2) MS_SHARED */
+export function shareMount(target: string): void {
+  mount("", target, MS_SHARED | MS_REC);
+}
+
+function mount(source: string, target: string, flags: number): void {
+  check(mounts().mount(cString(source), cString(target), cString("none"), BigInt(flags), null), "mount", target);
 }
 
 /** Takes a mount away as soon as nobody uses it. @see umount2(2) MNT_DETACH */

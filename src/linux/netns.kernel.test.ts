@@ -22,7 +22,7 @@ import {
 
 const namespaces = testNamespaces();
 expectNothingLeft();
-const kernelTest = needs(root, program("ip"), program("nsenter"));
+const kernelTest = needs(root, program("ip"), program("nsenter"), program("unshare"));
 
 function currentId(): string {
   const netns = openCurrentNetns();
@@ -76,6 +76,23 @@ describe("createNamedNetns", () => {
     expect(currentId()).toBe(before);
     thrown(() => createNamedNetns(name));
     expect(currentId()).toBe(before);
+  });
+});
+
+describe("names that are the first of a machine", () => {
+  kernelTest("can be taken away after ip-netns(8) has made its first one", () => {
+    const module = JSON.stringify(join(import.meta.dir, "netns.ts"));
+    const script = `
+      const { createNamedNetns, deleteNamedNetns, listNamedNetns } = await import(${module});
+      createNamedNetns("ours");
+      Bun.spawnSync(["ip", "netns", "add", "theirs"], { stdio: ["ignore", "inherit", "inherit"] });
+      deleteNamedNetns("ours");
+      console.log(listNamedNetns().join());
+    `;
+    // An empty /run in a mount namespace that goes with the process.
+    const shell = 'mount -t tmpfs none /run && exec "$0" -e "$1"';
+    const done = Bun.spawnSync(["unshare", "--mount", "sh", "-c", shell, process.execPath, script]);
+    expect(`${done.stdout}${done.stderr}`).toBe("theirs\n");
   });
 });
 

@@ -7,7 +7,20 @@
 
 import { KernelError, UnknownContainerError } from "../core/errors.ts";
 import { ensureFolder, fileErrorCode, namesIn, removeFileIfExists } from "./file.ts";
-import { bindMount, CLONE_NEWNET, exitNow, namespaceType, SystemCallError, setns, unmount, unshare } from "./libc.ts";
+import {
+  bindMount,
+  bindMountTree,
+  CLONE_NEWNET,
+  exitNow,
+  flock,
+  LOCK_EX,
+  namespaceType,
+  SystemCallError,
+  setns,
+  shareMount,
+  unmount,
+  unshare,
+} from "./libc.ts";
 import { closeFile, O_CREAT, O_EXCL, O_RDONLY, openFile, statDescriptor } from "./libc-file.ts";
 
 /** Where ip-netns(8) keeps named namespaces. */
@@ -111,7 +124,7 @@ function goHome(home: number): void {
 /** Makes a namespace with a name that ip-netns(8) knows, and opens it. Throws KernelError, `EEXIST` for a name in use. */
 export function createNamedNetns(name: string): Netns {
   const path = namedNetnsPath(name);
-  ensureFolder(NETNS_FOLDER);
+  prepareNetnsFolder();
   try {
     closeFile(openFile(path, O_RDONLY | O_CREAT | O_EXCL, 0o444));
   } catch (error) {
@@ -133,6 +146,36 @@ export function createNamedNetns(name: string): Netns {
     return openNetns(path);
   } catch (error) {
     removeFileIfExists(path);
+    throw error;
+  }
+}
+
+/**
+ * Makes the folder of names a shared mount, as ip-netns(8) does at its first use. Left to that command, its mount would
+ * cover the names that we had made before, and these could then not be removed any more.
+ */
+function prepareNetnsFolder(): void {
+  ensureFolder(NETNS_FOLDER);
+  if (shareNetnsFolder()) return;
+  const folder = openFile(NETNS_FOLDER, O_RDONLY);
+  try {
+    // The lock that ip-netns(8) takes, too.
+    flock(folder, LOCK_EX);
+    if (shareNetnsFolder()) return;
+    bindMountTree(NETNS_FOLDER, NETNS_FOLDER);
+    shareNetnsFolder();
+  } finally {
+    closeFile(folder);
+  }
+}
+
+/** False where the folder is no mount of its own yet. */
+function shareNetnsFolder(): boolean {
+  try {
+    shareMount(NETNS_FOLDER);
+    return true;
+  } catch (error) {
+    if (error instanceof SystemCallError && error.code === "EINVAL") return false;
     throw error;
   }
 }
