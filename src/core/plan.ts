@@ -129,9 +129,14 @@ export interface SysctlResource extends Placed {
   readonly link?: string;
   /** A kernel without this parameter is fine. */
   readonly optional?: true;
+  /** What to set when the attachment goes, for a parameter that stays. */
+  readonly restore?: string;
 }
 
-/** A table of ours with what all attachments share in it: sets, maps, and chains with the whole of their rules. */
+/**
+ * A feature's part of a table of ours, which all attachments share: sets, maps, and chains with the whole of their
+ * rules. The names of the chains tell one part from another; the table goes with the last of its parts.
+ */
 export interface NftTableResource extends Placed {
   readonly kind: "nft-table";
   readonly table: NftTable;

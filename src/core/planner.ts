@@ -36,6 +36,8 @@ export interface Facts {
   readonly recovering: boolean;
   /** The links that the planner asked for, by `<where>/<name>`; undefined for one that is not there. */
   readonly links: ReadonlyMap<string, LinkFact | undefined>;
+  /** The values of the kernel parameters asked for, by `<where>/<name>`; undefined for one that is not there. */
+  readonly sysctls: ReadonlyMap<string, string | undefined>;
 }
 
 export interface LinkQuestion {
@@ -45,9 +47,25 @@ export interface LinkQuestion {
   readonly addresses?: true;
 }
 
+export interface SysctlQuestion {
+  readonly where: Where;
+  /** With slashes, such as `net/ipv4/ip_forward`. */
+  readonly name: string;
+}
+
+/** The attachment that a planner asks about, as the runtime names it. */
+export interface About {
+  /** The interface in the container; undefined for STATUS. */
+  readonly ifname: string | undefined;
+  /** The result of the plugin before in the chain. */
+  readonly prevResult: Result | undefined;
+}
+
 export interface Planner<Config> {
   /** The name that a configuration's `type` gives. */
   readonly type: string;
+  /** Works on what plugins before it in a chain have made: ADD and CHECK need their result. */
+  readonly chained?: true;
   /** The interface that an attachment is about, where it is not the one of CNI_IFNAME. */
   readonly ifname?: string;
   /** Checks the configuration. Throws ConfigError. */
@@ -55,7 +73,9 @@ export interface Planner<Config> {
   /** Whether this configuration asks an IPAM plugin for addresses. */
   readonly usesIpam: (config: Config) => boolean;
   /** The links whose present state the plan depends on. */
-  readonly links: (config: Config) => readonly LinkQuestion[];
+  readonly links: (config: Config, about: About) => readonly LinkQuestion[];
+  /** The kernel parameters whose present values the plan depends on. */
+  readonly sysctls?: (config: Config, about: About) => readonly SysctlQuestion[];
   readonly plan: (config: Config, facts: Facts) => Plan;
   /** Why ADD could not succeed now, each a sentence; for STATUS. */
   readonly obstacles: (config: Config, links: Facts["links"]) => readonly string[];

@@ -89,6 +89,15 @@ export function writeFileAtomic(path: string, content: string, options: WriteOpt
   }
 }
 
+/** Makes an empty file unless there is a file of this name. Throws FileError. */
+export function touchFile(path: string): void {
+  try {
+    closeFile(openCreating(path, O_WRONLY | O_CREAT, 0o600));
+  } catch (error) {
+    throw fileError("make", path, error);
+  }
+}
+
 /** Waits until the disk knows the names in a folder; without it a power cut may bring the old file back. @see fsync(2) */
 function syncFolder(path: string): void {
   const fd = openFile(path, O_RDONLY);

@@ -8,54 +8,43 @@
 
 import {
   AddressError,
+  ConfigError,
   ConflictError,
   NotAvailableError,
   TendrilError,
-  UnknownContainerError,
   VerificationError,
 } from "../core/errors.ts";
-import type { LeaseResource, Plan, Resource } from "../core/plan.ts";
+import { formatHash, hash64 } from "../core/names.ts";
+import type { Resource } from "../core/plan.ts";
 import type { Planner } from "../core/planner.ts";
-import { type Call, type Foresight, type NetworkCall, type Plugin, restoreCall, storeCall } from "../core/plugin.ts";
+import { type Call, type NetworkCall, type Plugin, storeCall } from "../core/plugin.ts";
 import type { Result } from "../core/result.ts";
 import { closeNetns, type Netns, openNetns, openNetnsIfExists } from "../linux/netns.ts";
-import { Kernel } from "../resources/kernel.ts";
-import { leaseKind } from "../resources/lease.ts";
-import {
-  apply,
-  explain,
-  explainRemoval,
-  type Kinds,
-  type Machine,
-  remove,
-  rollBack,
-  type UndoStack,
-  verify,
-} from "./engine.ts";
+import { apply, type Machine, remove, rollBack, type UndoStack, verify } from "./engine.ts";
 import { askLinks, gatherFacts } from "./facts.ts";
+import { foreseeAdd, foreseeDel } from "./foresight.ts";
 import {
   type AttachmentRecord,
+  instanceOf,
   listRecords,
   newRecord,
   type RecordId,
-  readRecord,
+  readInstances,
   removeRecord,
   writeRecord,
 } from "./record.ts";
+import { restoreTables } from "./restore.ts";
+import {
+  type Environment,
+  leaseOf,
+  netnsPath,
+  ownOf,
+  planAgain,
+  planForDel,
+  recordId,
+  withMachine,
+} from "./service.ts";
 import { noteShared, sweepShared, takeBackShared, whileSharing } from "./shared.ts";
-
-/** What an attachment needs of the process that serves it. */
-export interface Environment {
-  /** The folder of state that lasts until the next boot. */
-  readonly runFolder: string;
-  readonly bootId: string;
-  /** How to handle each kind of resource but leases. */
-  readonly kinds: Omit<Kinds, "lease">;
-  /** The IPAM plugin of a type: one of ours, or another vendor's executable. */
-  readonly resolveIpam: (type: string) => Plugin;
-  /** Told after each single step, for tests that end the process there. */
-  readonly step?: (() => void) | undefined;
-}
 
 /** The plugin that a planner describes. */
 export function attachments<Config>(planner: Planner<Config>, environment: Environment): Plugin {
@@ -73,12 +62,12 @@ export function attachments<Config>(planner: Planner<Config>, environment: Envir
 
 function add<C>(planner: Planner<C>, call: Call, environment: Environment): Result {
   const config = planner.parse(call.config, call.args);
+  requirePrevResult(planner, call);
   const netns = openNetns(netnsPath(call));
   try {
     return withMachine(call, netns, environment, (machine) =>
       whileSharingOrTakingBack(call, environment, (undo) => {
-        const id = recordId(planner, call);
-        refuseSecond(id, netns, call, machine, environment);
+        const id = freePlace(planner, netns, call, machine, environment);
         try {
           return make(planner, config, id, call, netns, machine, environment, undo);
         } catch (error) {
@@ -103,12 +92,14 @@ function make<C>(
   id: RecordId,
   call: Call,
   netns: Netns,
-  { kernel, kinds, step }: Machine,
+  machine: Machine,
   environment: Environment,
   undo: Made,
 ): Result {
+  const { kernel, step } = machine;
   const { runFolder, resolveIpam } = environment;
-  const record = (resources: readonly Resource[]) => newRecord(id, { path: netns.path, id: netns.id }, resources);
+  const about = { netns: { path: netns.path, id: netns.id }, config: configHash(planner, call) };
+  const record = (resources: readonly Resource[]) => newRecord(id, about, resources);
   const leases = planner.usesIpam(config) ? [leaseOf(call)] : [];
   let ipam: Result | undefined;
   for (const lease of leases) {
@@ -126,23 +117,36 @@ function make<C>(
   undo.note = noteShared(runFolder, id.key.network, resources);
   writeRecord(runFolder, record(resources));
   step?.();
-  apply(plan.resources, { kernel, kinds, step }, undo);
+  apply(plan.resources, machine, undo);
+  restoreTables(runFolder, machine, call.warn);
   writeRecord(runFolder, { ...record(resources), state: "complete", result: plan.result });
   step?.();
   return plan.result;
 }
 
-/** A complete attachment stays as it is; what a crash has left of an earlier ADD is removed first. */
-function refuseSecond(id: RecordId, netns: Netns, call: Call, machine: Machine, { runFolder }: Environment): void {
-  const old = readRecord(runFolder, id, call.warn);
-  if (old === undefined) return;
-  if (old.state === "complete" && old.netns.id === netns.id) {
+/**
+ * The name of the record to come. A complete attachment stays as it is; what a crash has left of an earlier ADD is
+ * removed first. A chained plugin with another configuration than before is another one of the same chain.
+ */
+function freePlace<C>(
+  planner: Planner<C>,
+  netns: Netns,
+  call: Call,
+  machine: Machine,
+  { runFolder }: Environment,
+): RecordId {
+  const id = recordId(planner, call);
+  const old = readInstances(runFolder, id, call.warn);
+  const hash = configHash(planner, call);
+  const [done, left] = partition(old, ({ state, netns: { id } }) => state === "complete" && id === netns.id);
+  if (done.some(({ config }) => config === hash)) {
     throw new ConflictError(
       `Container "${id.key.containerId}" is already attached to network "${id.key.network}" as "${id.key.ifname}"`,
       { details: "DEL comes before another ADD." },
     );
   }
-  throwAll(removeRecorded(old, machine, runFolder));
+  throwAll(left.toReversed().flatMap((record) => removeRecorded(record, machine, runFolder)));
+  return instanceOf(id, done.length);
 }
 
 /** What an ADD has to take back when it fails. */
@@ -171,14 +175,17 @@ function whileSharingOrTakingBack<T>(call: Call, { runFolder, step }: Environmen
 
 function check<C>(planner: Planner<C>, call: Call, environment: Environment): void {
   const config = planner.parse(call.config, call.args);
+  requirePrevResult(planner, call);
   const netns = openNetns(netnsPath(call));
   try {
     withMachine(call, netns, environment, (machine) => {
-      const record = readRecord(environment.runFolder, recordId(planner, call), call.warn);
+      const hash = configHash(planner, call);
+      const records = readInstances(environment.runFolder, recordId(planner, call), call.warn);
+      const record = records.find((one) => one.config === hash);
       const resources = record?.resources ?? planAgain(planner, config, call, machine.kernel, environment).resources;
       const findings = [
         ...(record?.state === "pending" ? ["an ADD was interrupted before it was complete"] : []),
-        ...verify(asOfNow(resources, planner.ifname ?? call.ifname, call), machine),
+        ...verify(planner.chained ? resources : asOfNow(resources, planner.ifname ?? call.ifname, call), machine),
       ];
       if (findings.length > 0) throw new VerificationError(findings);
     });
@@ -210,14 +217,16 @@ function asOfNow(resources: readonly Resource[], ifname: string, call: Call): Re
 
 function del<C>(planner: Planner<C>, call: Call, environment: Environment): void {
   const { runFolder } = environment;
-  const record = readRecord(runFolder, recordId(planner, call), call.warn);
+  // All places of a plugin in the chain at once, the last one first: its configuration may have changed by now.
+  const records = readInstances(runFolder, recordId(planner, call), call.warn).toReversed();
+  const record = records[0];
   const path = call.netns ?? record?.netns.path;
   const netns = path === undefined ? undefined : openNetnsIfExists(path);
   try {
     // A path can be given to another container's namespace; then this one's is gone.
     const own = record === undefined || netns?.id === record.netns.id ? netns : undefined;
     withMachine(call, own, environment, (machine) => {
-      if (record !== undefined) return throwAll(removeRecorded(record, machine, runFolder));
+      if (records.length > 0) return throwAll(records.flatMap((one) => removeRecorded(one, machine, runFolder)));
       throwAll(remove(ownOf(planForDel(planner, call, machine.kernel, environment)), machine));
       // What a process has left that was killed while it wrote the record.
       removeRecord(runFolder, recordId(planner, call));
@@ -235,28 +244,6 @@ function removeRecorded(record: AttachmentRecord, machine: Machine, runFolder: s
     machine.step?.();
   }
   return errors;
-}
-
-/** Without a record: what the plan would be, made from the result that the runtime holds. */
-function planForDel<C>(planner: Planner<C>, call: Call, kernel: Kernel, environment: Environment): readonly Resource[] {
-  const config = planner.parse(call.config, call.args);
-  return planAgain(planner, config, call, kernel, environment).resources;
-}
-
-/** The plan of an attachment that left no record. */
-function planAgain<C>(planner: Planner<C>, config: C, call: Call, kernel: Kernel, environment: Environment): Plan {
-  const adopted = call.config.prevResult;
-  const ipam = planner.usesIpam(config) ? { ips: adopted?.ips ?? [], routes: adopted?.routes ?? [] } : undefined;
-  const plan = planner.plan(
-    config,
-    gatherFacts(planner, config, call, kernel, {
-      bootId: environment.bootId,
-      ipam,
-      adopted,
-      recovering: adopted === undefined,
-    }),
-  );
-  return planner.usesIpam(config) ? { ...plan, resources: [leaseOf(call), ...plan.resources] } : plan;
 }
 
 function gc<C>(planner: Planner<C>, call: NetworkCall, environment: Environment): void {
@@ -282,16 +269,17 @@ function gc<C>(planner: Planner<C>, call: NetworkCall, environment: Environment)
       errors.push(error);
     }
   }
-  withMachine(call, undefined, environment, (machine) =>
-    errors.push(...sweepShared(runFolder, name, machine, call.warn)),
-  );
+  withMachine(call, undefined, environment, (machine) => {
+    errors.push(...sweepShared(runFolder, name, machine, call.warn));
+    whileSharing(runFolder, () => restoreTables(runFolder, machine, call.warn));
+  });
   throwAll(errors);
 }
 
 function status<C>(planner: Planner<C>, call: NetworkCall, environment: Environment): void {
   const config = planner.parse(call.config, new Map());
   withMachine(call, undefined, environment, ({ kernel }) => {
-    const questions = planner.links(config).filter(({ where }) => where === "host");
+    const questions = planner.links(config, { ifname: undefined, prevResult: undefined });
     const obstacles = planner.obstacles(config, askLinks(questions, kernel));
     if (obstacles.length > 0) throw new NotAvailableError(obstacles.join("; "));
   });
@@ -300,75 +288,19 @@ function status<C>(planner: Planner<C>, call: NetworkCall, environment: Environm
   }
 }
 
-function foreseeAdd<C>(planner: Planner<C>, call: Call, environment: Environment): Foresight {
-  const config = planner.parse(call.config, call.args);
-  const netns = openNetns(netnsPath(call));
-  try {
-    return withMachine(call, netns, environment, ({ kernel, kinds }) => {
-      const lease = planner.usesIpam(config) ? foreseeLease(call, environment) : undefined;
-      const facts = gatherFacts(planner, config, call, kernel, { bootId: environment.bootId, ipam: lease?.result });
-      const { resources, result } = planner.plan(config, facts);
-      const commands = explain(resources, kinds, { container: netns.path });
-      return { result, commands: [...(lease?.commands ?? []), ...commands] };
-    });
-  } finally {
-    closeNetns(netns);
-  }
+/** Throws ConfigError. */
+function requirePrevResult<C>(planner: Planner<C>, { config }: Call): void {
+  if (!planner.chained || config.prevResult !== undefined) return;
+  throw new ConfigError("prevResult", `is missing: "${planner.type}" comes after another plugin in a chain`);
 }
 
-function foreseeLease(call: Call, { resolveIpam }: Environment): Foresight {
-  const { ipam } = leaseOf(call);
-  const foresight = resolveIpam(ipam).foreseeAdd?.(call);
-  if (foresight !== undefined) return foresight;
-  throw new TendrilError(`Cannot foresee which addresses the IPAM plugin "${ipam}" would give`, {
-    details: "It is another vendor's executable: only ADD tells.",
-  });
+/** Tells apart the places of a plugin in one chain; an interface plugin has one only. */
+function configHash<C>(planner: Planner<C>, { config }: Call): string | undefined {
+  return planner.chained && formatHash(hash64(JSON.stringify({ ...config, prevResult: undefined })));
 }
 
-function foreseeDel<C>(planner: Planner<C>, call: Call, environment: Environment): readonly string[] {
-  const record = readRecord(environment.runFolder, recordId(planner, call), call.warn);
-  return withMachine(call, undefined, environment, ({ kinds, kernel }) => {
-    const resources = record?.resources ?? planForDel(planner, call, kernel, environment);
-    const lease = resources.find((resource) => resource.kind === "lease");
-    const own = ownOf(resources).filter((resource) => resource !== lease);
-    const naming = { container: record?.netns.path ?? call.netns ?? "" };
-    const release = lease && environment.resolveIpam(lease.ipam).foreseeDel?.(restoreCall(lease.call, call.warn));
-    return [...explainRemoval(own, kinds, naming), ...(release ?? [])];
-  });
-}
-
-/** What goes with the attachment. */
-function ownOf(resources: readonly Resource[]): Resource[] {
-  return resources.filter((resource) => !resource.shared);
-}
-
-function withMachine<T>(
-  { warn }: NetworkCall,
-  container: Netns | undefined,
-  { kinds, resolveIpam, runFolder, step }: Environment,
-  work: (machine: Machine) => T,
-): T {
-  const kernel = new Kernel(container, runFolder);
-  try {
-    return work({ kernel, kinds: { ...kinds, lease: leaseKind(resolveIpam, warn) }, step });
-  } finally {
-    kernel.close();
-  }
-}
-
-/** Records go by the interface that the runtime named, for GC names it so too. */
-function recordId<C>(planner: Planner<C>, call: Call): RecordId {
-  const key = { network: call.config.name, containerId: call.containerId, ifname: call.ifname };
-  return { key, plugin: planner.type };
-}
-
-function leaseOf(call: Call): LeaseResource {
-  return { kind: "lease", where: "host", ipam: call.config.ipam?.type ?? "", call: storeCall(call) };
-}
-
-function netnsPath(call: Call): string {
-  if (call.netns !== undefined) return call.netns;
-  throw new UnknownContainerError(`Container "${call.containerId}" has no network namespace`);
+function partition<T>(all: readonly T[], test: (one: T) => boolean): [yes: T[], no: T[]] {
+  return [all.filter(test), all.filter((one) => !test(one))];
 }
 
 /** One error as it is, several as one that has them all. */

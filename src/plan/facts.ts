@@ -1,9 +1,10 @@
 /** Gathering the facts that a plan is made from. */
 
-import type { Facts, LinkFact, LinkQuestion, Planner } from "../core/planner.ts";
+import type { About, Facts, LinkFact, LinkQuestion, Planner, SysctlQuestion } from "../core/planner.ts";
 import type { Call } from "../core/plugin.ts";
 import { listAddresses } from "../linux/netlink/rtnetlink/address.ts";
 import { IFF_PROMISC, IFF_UP } from "../linux/netlink/rtnetlink/link/link.ts";
+import { readSysctl } from "../linux/sysctl.ts";
 import type { Kernel } from "../resources/kernel.ts";
 
 /** What the planner asks, and what the call says. `known` has what only the caller can know. Throws KernelError. */
@@ -14,24 +15,40 @@ export function gatherFacts<C>(
   kernel: Kernel,
   known: Pick<Facts, "bootId" | "ipam"> & Partial<Pick<Facts, "adopted" | "recovering">>,
 ): Facts {
-  const questions = planner.links(config).filter(({ where }) => kernel.has(where));
+  const ifname = planner.ifname ?? call.ifname;
+  const about: About = { ifname, prevResult: call.config.prevResult };
   return {
-    key: { network: call.config.name, containerId: call.containerId, ifname: planner.ifname ?? call.ifname },
+    key: { network: call.config.name, containerId: call.containerId, ifname },
     netns: call.netns ?? "",
     bootId: known.bootId,
     ipam: known.ipam,
     prevResult: call.config.prevResult,
     adopted: known.adopted,
     recovering: known.recovering ?? false,
-    links: askLinks(questions, kernel),
+    links: askLinks(planner.links(config, about), kernel),
+    sysctls: askSysctls(planner.sysctls?.(config, about) ?? [], kernel),
   };
 }
 
 /** The links as they are now, by `<where>/<name>`. Throws KernelError. */
 export function askLinks(questions: readonly LinkQuestion[], kernel: Kernel): Map<string, LinkFact | undefined> {
   return new Map(
-    questions.map((question) => [`${question.where}/${question.name}`, askLink(question, kernel)] as const),
+    questions
+      .filter(({ where }) => kernel.has(where))
+      .map((question) => [`${question.where}/${question.name}`, askLink(question, kernel)] as const),
   );
+}
+
+function askSysctls(questions: readonly SysctlQuestion[], kernel: Kernel): Map<string, string | undefined> {
+  const values = new Map<string, string | undefined>();
+  for (const { where, name } of questions) {
+    if (kernel.has(where))
+      values.set(
+        `${where}/${name}`,
+        kernel.within(where, () => readSysctl(name)),
+      );
+  }
+  return values;
 }
 
 function askLink({ where, name, addresses }: LinkQuestion, kernel: Kernel): LinkFact | undefined {

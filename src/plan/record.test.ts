@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { listRecords, newRecord, readRecord, removeRecord, writeRecord } from "./record.ts";
+import { instanceOf, listRecords, newRecord, readInstances, readRecord, removeRecord, writeRecord } from "./record.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -12,7 +12,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 const key = { network: "net", containerId: "c1", ifname: "eth0" };
 const id = { key, plugin: "bridge" };
-const record = newRecord(id, { path: "/run/netns/c1", id: "0:4:1" }, []);
+const record = newRecord(id, { netns: { path: "/run/netns/c1", id: "0:4:1" } }, []);
 const noWarning = (sentence: string) => {
   throw new Error(sentence);
 };
@@ -63,4 +63,12 @@ describe("a record that does not parse", () => {
 test("no temporary file stays", () => {
   writeRecord(folder, record);
   expect(readdirSync(join(folder, "attachments/net"))).toEqual(["c1@bridge@eth0.json"]);
+});
+
+test("the places of a plugin in one chain are read in order", () => {
+  for (const instance of [0, 1, 2])
+    writeRecord(folder, { ...record, ...instanceOf(id, instance), config: `${instance}` });
+  expect(readInstances(folder, id, noWarning).map(({ config }) => config)).toEqual(["0", "1", "2"]);
+  removeRecord(folder, instanceOf(id, 2));
+  expect(readInstances(folder, id, noWarning).map(({ config }) => config)).toEqual(["0", "1"]);
 });

@@ -19,6 +19,10 @@ export interface AttachmentRecord {
   /** Pending from before the first change to after the last. */
   readonly state: "pending" | "complete";
   readonly plugin: string;
+  /** See {@link RecordId.instance}. */
+  readonly instance?: number;
+  /** A hash of the configuration of a plugin that may stand in a chain several times. */
+  readonly config?: string;
   readonly key: AttachmentKey;
   readonly netns: { readonly path: string; readonly id: string };
   readonly resources: readonly Resource[];
@@ -29,14 +33,31 @@ export interface AttachmentRecord {
 export interface RecordId {
   readonly key: AttachmentKey;
   readonly plugin: string;
+  /** Which one of several of the same plugin in one chain, from 0 in the order of their ADDs; absent for the first. */
+  readonly instance?: number;
 }
 
+/** A record of an attachment that is about to be made. */
 export function newRecord(
-  id: RecordId,
-  netns: AttachmentRecord["netns"],
+  { key, plugin, instance }: RecordId,
+  about: Pick<AttachmentRecord, "netns" | "config">,
   resources: readonly Resource[],
 ): AttachmentRecord {
-  return { version: VERSION, state: "pending", plugin: id.plugin, key: id.key, netns, resources };
+  return { version: VERSION, state: "pending", plugin, instance, key, ...about, resources };
+}
+
+/** The records of an attachment by one plugin, which may stand in its chain several times. Throws FileError. */
+export function readInstances(runFolder: string, id: RecordId, warn: (sentence: string) => void): AttachmentRecord[] {
+  const records: AttachmentRecord[] = [];
+  for (;;) {
+    const record = readRecord(runFolder, instanceOf(id, records.length), warn);
+    if (record === undefined) return records;
+    records.push(record);
+  }
+}
+
+export function instanceOf(id: RecordId, instance: number): RecordId {
+  return instance === 0 ? id : { ...id, instance };
 }
 
 /** Throws FileError. */
@@ -109,8 +130,9 @@ function parseRecord(text: string): AttachmentRecord | undefined {
 }
 
 /** None of the parts may contain `@` but the last, so no two attachments share a name. */
-function recordPath(runFolder: string, { key, plugin }: RecordId): string {
-  const name = `${key.containerId}@${plugin}@${key.ifname}`;
+function recordPath(runFolder: string, { key, plugin, instance }: RecordId): string {
+  const place = instance === undefined ? plugin : `${plugin}.${instance}`;
+  const name = `${key.containerId}@${place}@${key.ifname}`;
   // A file name has 255 bytes at most, of which the temporary one needs some more.
   const file = name.length <= 200 ? name : `${name.slice(0, 180)}@${formatHash(hash64(name))}`;
   return `${recordsFolder(runFolder, key.network)}/${file}.json`;

@@ -17,6 +17,7 @@ import {
   writeFileAtomic,
 } from "../linux/file.ts";
 import { exists } from "../linux/libc-file.ts";
+import { missedTableMark } from "../resources/kernel.ts";
 import { type Machine, remove, rollBack } from "./engine.ts";
 import { listRecords, recordsFolder, removeLeftovers, setAside } from "./record.ts";
 
@@ -76,6 +77,12 @@ function sharedKey(resource: Resource): string {
       return `${resource.kind} ${resource.link}`;
     case "address":
       return `${resource.kind} ${resource.link} ${resource.address}`;
+    case "nft-table": {
+      const { table, chains } = resource;
+      return `${resource.kind} ${table.family} ${table.name} ${chains.map(({ chain }) => chain.name).join(" ")}`;
+    }
+    case "nft-chain":
+      return `${resource.kind} ${resource.chain.family} ${resource.chain.table} ${resource.chain.name}`;
     default:
       return JSON.stringify(resource);
   }
@@ -109,6 +116,7 @@ export function takeBackShared(
   let errors: unknown[] = [];
   unlessSharing(runFolder, () => {
     const inUse = keysInUse(runFolder, warn);
+    if (inUse.size === 0) removeFileIfExists(missedTableMark(runFolder));
     const steps = undo.filter(({ resource }) => !inUse.has(sharedKey(resource))).map((one) => one.step);
     errors = rollBack(steps, step);
     if (note !== undefined && listRecords(runFolder, warn, network).length === 0) removeFileIfExists(note);

@@ -7,12 +7,18 @@
 
 import { UnknownContainerError } from "../core/errors.ts";
 import type { Where } from "../core/plan.ts";
+import { touchFile } from "../linux/file.ts";
 import { closeFile } from "../linux/libc-file.ts";
 import type { NetlinkError } from "../linux/netlink/error.ts";
 import type { NetlinkRequest } from "../linux/netlink/message.ts";
 import { findLink, type KernelLink, listLinks } from "../linux/netlink/rtnetlink/link/link.ts";
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from "../linux/netlink/socket.ts";
 import { enterNetns, type Netns, openHome } from "../linux/netns.ts";
+
+/** The file that says that a table was missed, and what others had in it is to be put back. */
+export function missedTableMark(runFolder: string): string {
+  return `${runFolder}/missed-table`;
+}
 
 export class Kernel {
   /** The container's namespace; undefined when it is gone. */
@@ -135,6 +141,11 @@ export class Kernel {
     this.changed(where, name);
     this.#indexes.delete(`${where}/${name}`);
     this.#made.delete(`${where}/${name}`);
+  }
+
+  /** Takes note, on disk, that a table of ours was not there, nor what others had in it. Throws FileError. */
+  missedTable(where: Where): void {
+    if (where === "host") touchFile(missedTableMark(this.runFolder));
   }
 
   close(): void {

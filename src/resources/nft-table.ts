@@ -1,19 +1,21 @@
-/** A table of ours with its sets, maps and chains. */
+/** A feature's part of a table of ours: its sets, maps and chains. */
 
 import type { NftTableResource } from "../core/plan.ts";
 import { NetlinkError } from "../linux/netlink/error.ts";
-import { commit } from "../linux/nftables/batch.ts";
-import { addChain, createChain, findChain } from "../linux/nftables/chain.ts";
+import { commit, transactIfUnchanged } from "../linux/nftables/batch.ts";
+import { addChain, createChain, deleteChain, findChain, listChains } from "../linux/nftables/chain.ts";
 import {
   addChainCommand,
   addRuleCommand,
   addSetCommand,
   addTableCommand,
-  deleteTableCommand,
+  deleteChainCommand,
+  deleteSetCommand,
+  flushChainCommand,
 } from "../linux/nftables/printer.ts";
-import { addRule } from "../linux/nftables/rule.ts";
+import { addRule, flushChain } from "../linux/nftables/rule.ts";
 import { sameChain, sameSet } from "../linux/nftables/same.ts";
-import { addSet, findSet } from "../linux/nftables/set.ts";
+import { addSet, deleteSet, findSet, listSets } from "../linux/nftables/set.ts";
 import { addTable, destroyTable, findTable } from "../linux/nftables/table.ts";
 import type { Kernel } from "./kernel.ts";
 import { hasRules } from "./nft-chain.ts";
@@ -26,6 +28,7 @@ export const nftTable: ResourceKind<NftTableResource> = {
     // All of it is made in one transaction, so where its last chain is, the rest is too.
     const last = chains.at(-1)?.chain;
     if (last === undefined ? findTable(socket, table) : findChain(socket, last)) return;
+    if (findTable(socket, table) === undefined) kernel.missedTable(where);
     try {
       commit(socket, [
         addTable(table),
@@ -40,7 +43,7 @@ export const nftTable: ResourceKind<NftTableResource> = {
       if (error instanceof NetlinkError && error.code === "EEXIST") return;
       throw error;
     }
-    undo(() => removeTable(resource, kernel));
+    undo(() => removePart(resource, kernel));
   },
   verify({ where, table, sets, chains }, kernel) {
     const socket = kernel.netfilter(where);
@@ -61,7 +64,7 @@ export const nftTable: ResourceKind<NftTableResource> = {
     }
     return findings;
   },
-  remove: removeTable,
+  remove: removePart,
   describe: ({ where, table, sets, chains }, naming) =>
     [
       addTableCommand(table),
@@ -71,9 +74,39 @@ export const nftTable: ResourceKind<NftTableResource> = {
         ...rules.map((rule) => addRuleCommand(rule, sets)),
       ]),
     ].map((command) => commandIn(where, command, naming)),
-  describeRemoval: ({ where, table }, naming) => [commandIn(where, deleteTableCommand(table), naming)],
+  describeRemoval: ({ where, sets, chains }, naming) =>
+    [
+      ...chains.map(({ chain }) => flushChainCommand(chain)),
+      ...sets.map(deleteSetCommand),
+      ...chains.map(({ chain }) => deleteChainCommand(chain)),
+    ].map((command) => commandIn(where, command, naming)),
 };
 
-function removeTable({ where, table }: NftTableResource, kernel: Kernel): void {
-  if (kernel.has(where)) commit(kernel.netfilter(where), [destroyTable(table)]);
+/** The table goes with the last part, and with it what is left in it that nothing leads to any more. */
+function removePart({ where, table, sets, chains }: NftTableResource, kernel: Kernel): void {
+  if (!kernel.has(where)) return;
+  const socket = kernel.netfilter(where);
+  const ownChains = new Set(chains.map(({ chain }) => chain.name));
+  const ownSets = new Set(sets.map((set) => set.name));
+  transactIfUnchanged(
+    socket,
+    () => {
+      if (findTable(socket, table) === undefined) return undefined;
+      return { chains: listChains(socket, table), sets: listSets(socket, table) };
+    },
+    (there) => {
+      if (there === undefined) return [];
+      const isLast =
+        there.chains.every((chain) => chain.base === undefined || ownChains.has(chain.name)) &&
+        there.sets.every((set) => ownSets.has(set.name));
+      if (isLast) return [destroyTable(table)];
+      const doomed = there.chains.filter((chain) => ownChains.has(chain.name));
+      return [
+        // Rules hold the sets that they look into, and elements the chains that they lead to.
+        ...doomed.map(flushChain),
+        ...there.sets.filter((set) => ownSets.has(set.name)).map(deleteSet),
+        ...doomed.map(deleteChain),
+      ];
+    },
+  );
 }

@@ -18,7 +18,7 @@ export const sysctl: ResourceKind<SysctlResource> = {
       if (optional) return;
       throw new KernelError(`Cannot set sysctl "${name}": ENOENT`, "ENOENT");
     }
-    if (before !== value) undo(() => kernel.within(where, () => restore(name, before)));
+    if (before !== value) undo(() => kernel.within(where, () => putBack(name, before)));
   },
   verify({ where, name, value, optional }, kernel) {
     if (!kernel.has(where)) return ["the container's network namespace is gone"];
@@ -27,13 +27,16 @@ export const sysctl: ResourceKind<SysctlResource> = {
     return [`sysctl ${name} is ${current ?? "not there"}, not ${value}`];
   },
   // A parameter of a link goes with the link. One of the whole host, such as forwarding, others have come to rely on.
-  remove() {},
+  remove({ where, name, restore }, kernel) {
+    if (restore !== undefined && kernel.has(where)) kernel.within(where, () => putBack(name, restore));
+  },
   describe: ({ where, name, value }, naming) => [commandIn(where, `sysctl -w ${name}=${value}`, naming)],
-  describeRemoval: () => [],
-  carrier: ({ where, link }) => (link === undefined ? undefined : { where, link }),
+  describeRemoval: ({ where, name, restore }, naming) =>
+    restore === undefined ? [] : [commandIn(where, `sysctl -w ${name}=${restore}`, naming)],
+  carrier: ({ where, link, restore }) => (link === undefined || restore !== undefined ? undefined : { where, link }),
 };
 
 /** The link, and its parameters with it, may be gone again. */
-function restore(name: string, value: string): void {
+function putBack(name: string, value: string): void {
   if (readSysctl(name) !== undefined) writeSysctl(name, value);
 }

@@ -8,7 +8,8 @@ import {
   addTableCommand,
   deleteChainCommand,
   deleteElementCommand,
-  deleteTableCommand,
+  deleteSetCommand,
+  flushChainCommand,
   formatRule,
   printTable,
 } from "./printer.ts";
@@ -130,7 +131,9 @@ describe("as a command", () => {
     ],
     [addRuleCommand({ ...T, chain: "c", statements: [{ kind: "masquerade" }] }), "nft add rule inet t c masquerade"],
     [deleteChainCommand({ ...T, name: "c" }), "nft delete chain inet t c"],
-    [deleteTableCommand({ family: "inet", name: "t" }), "nft delete table inet t"],
+    [flushChainCommand({ ...T, name: "c" }), "nft flush chain inet t c"],
+    [deleteSetCommand({ ...T, name: "s", key: ["ipv4_addr"] }), "nft delete set inet t s"],
+    [deleteSetCommand(VERDICTS), "nft delete map inet t masquerade_ipv4"],
   ];
   for (const [printed, command] of cases) {
     test(command, () => {

@@ -13,7 +13,6 @@ import { formatTime, type LinkName } from "./print-value.ts";
 import { hookNumber, nearestPriority, priorityNumber } from "./priority.ts";
 import { modelRule, type ReadRule, type TableContent } from "./ruleset.ts";
 import type { KernelSet } from "./set.ts";
-import type { TableName } from "./table.ts";
 
 /** NFT_TABLE_F_DORMANT, NFT_TABLE_F_OWNER */
 const TABLE_FLAGS = ["dormant", "owner"];
@@ -145,9 +144,14 @@ export function deleteChainCommand({ family, table, name }: ChainName): string {
   return command(`delete chain ${family} ${table} ${name}`, "");
 }
 
-/** The command that deletes a table. */
-export function deleteTableCommand({ family, name }: TableName): string {
-  return command(`delete table ${family} ${name}`, "");
+/** The command that takes all rules out of a chain. */
+export function flushChainCommand({ family, table, name }: ChainName): string {
+  return command(`flush chain ${family} ${table} ${name}`, "");
+}
+
+/** The command that deletes a set or map, which no rule may look into. */
+export function deleteSetCommand({ family, table, name, data }: NftSet): string {
+  return command(`delete ${data === undefined ? "set" : "map"} ${family} ${table} ${name}`, "");
 }
 
 /** A command line; what a shell would read in its own way is quoted. */

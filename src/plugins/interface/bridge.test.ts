@@ -19,6 +19,7 @@ function plan(fields: Record<string, unknown>, facts: Partial<Facts> = {}) {
     adopted: undefined,
     recovering: false,
     links: new Map(),
+    sysctls: new Map(),
     ...facts,
   };
   return bridge.plan(bridge.parse(config, new Map()), known);

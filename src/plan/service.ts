@@ -1,0 +1,92 @@
+/** What the verbs of an attachment share: what they are served with, and how they turn a call into a plan. */
+
+import { UnknownContainerError } from "../core/errors.ts";
+import type { LeaseResource, Plan, Resource } from "../core/plan.ts";
+import type { Planner } from "../core/planner.ts";
+import { type Call, type NetworkCall, type Plugin, storeCall } from "../core/plugin.ts";
+import type { Netns } from "../linux/netns.ts";
+import { Kernel } from "../resources/kernel.ts";
+import { leaseKind } from "../resources/lease.ts";
+import type { Kinds, Machine } from "./engine.ts";
+import { gatherFacts } from "./facts.ts";
+import type { RecordId } from "./record.ts";
+
+/** What an attachment needs of the process that serves it. */
+export interface Environment {
+  /** The folder of state that lasts until the next boot. */
+  readonly runFolder: string;
+  readonly bootId: string;
+  /** How to handle each kind of resource but leases. */
+  readonly kinds: Omit<Kinds, "lease">;
+  /** The IPAM plugin of a type: one of ours, or another vendor's executable. */
+  readonly resolveIpam: (type: string) => Plugin;
+  /** Told after each single step, for tests that end the process there. */
+  readonly step?: (() => void) | undefined;
+}
+
+/** What goes with the attachment. */
+export function ownOf(resources: readonly Resource[]): Resource[] {
+  return resources.filter((resource) => !resource.shared);
+}
+
+export function withMachine<T>(
+  { warn }: NetworkCall,
+  container: Netns | undefined,
+  { kinds, resolveIpam, runFolder, step }: Environment,
+  work: (machine: Machine) => T,
+): T {
+  const kernel = new Kernel(container, runFolder);
+  try {
+    return work({ kernel, kinds: { ...kinds, lease: leaseKind(resolveIpam, warn) }, step });
+  } finally {
+    kernel.close();
+  }
+}
+
+/** Records go by the interface that the runtime named, for GC names it so too. */
+export function recordId<C>(planner: Planner<C>, call: Call): RecordId {
+  const key = { network: call.config.name, containerId: call.containerId, ifname: call.ifname };
+  return { key, plugin: planner.type };
+}
+
+export function leaseOf(call: Call): LeaseResource {
+  return { kind: "lease", where: "host", ipam: call.config.ipam?.type ?? "", call: storeCall(call) };
+}
+
+export function netnsPath(call: Call): string {
+  if (call.netns !== undefined) return call.netns;
+  throw new UnknownContainerError(`Container "${call.containerId}" has no network namespace`);
+}
+
+/** Without a record: what the plan would be, made from the result that the runtime holds. */
+export function planForDel<C>(
+  planner: Planner<C>,
+  call: Call,
+  kernel: Kernel,
+  environment: Environment,
+): readonly Resource[] {
+  const config = planner.parse(call.config, call.args);
+  return planAgain(planner, config, call, kernel, environment).resources;
+}
+
+/** The plan of an attachment that left no record. */
+export function planAgain<C>(
+  planner: Planner<C>,
+  config: C,
+  call: Call,
+  kernel: Kernel,
+  environment: Environment,
+): Plan {
+  const adopted = call.config.prevResult;
+  const ipam = planner.usesIpam(config) ? { ips: adopted?.ips ?? [], routes: adopted?.routes ?? [] } : undefined;
+  const plan = planner.plan(
+    config,
+    gatherFacts(planner, config, call, kernel, {
+      bootId: environment.bootId,
+      ipam,
+      adopted,
+      recovering: adopted === undefined,
+    }),
+  );
+  return planner.usesIpam(config) ? { ...plan, resources: [leaseOf(call), ...plan.resources] } : plan;
+}
