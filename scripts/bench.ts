@@ -7,10 +7,10 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import type { Task } from "../bench/main.ts";
 import { compile } from "./build.ts";
+import { cache } from "./setup/cache.ts";
 import { findPeers } from "./setup/peers.ts";
 
 const root = join(import.meta.dir, "..");
-const cache = join(root, ".cache");
 
 /** Leases and records of both sides lie in memory. The machine's own folders and network are not touched. */
 const NAMESPACES = ["unshare", "--net", "--mount", "--propagation", "private"];

@@ -6,11 +6,11 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Glob } from "bun";
+import { cache } from "./setup/cache.ts";
 import { installTools } from "./setup/packages.ts";
 import { findPeers } from "./setup/peers.ts";
 
 const root = join(import.meta.dir, "..");
-const cache = join(root, ".cache");
 
 interface Tally {
   passed: number;

@@ -1,13 +1,18 @@
 /** Tools of the distribution that tests compare with. They are asked for; without them their tests skip. */
 
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
+import { hasApt, installPackages } from "./apt.ts";
+import { isStatic } from "./elf.ts";
 
 export interface Tool {
+  /** The name of the program, or the path of a file that the package brings. */
   readonly command: string;
   readonly debian: string;
+  /** Whether a program of the name is the one that is meant. */
+  readonly suits?: (path: string) => boolean;
 }
 
-export const tools: readonly Tool[] = [
+const TOOLS: readonly Tool[] = [
   { command: "ip", debian: "iproute2" },
   { command: "nft", debian: "nftables" },
   { command: "iptables", debian: "iptables" },
@@ -16,43 +21,28 @@ export const tools: readonly Tool[] = [
   { command: "containerd", debian: "containerd" },
   { command: "runc", debian: "runc" },
   { command: "podman", debian: "podman" },
-  { command: "busybox", debian: "busybox-static" },
+  { command: "busybox", debian: "busybox-static", suits: isStatic },
   { command: "strace", debian: "strace" },
   { command: "gcc", debian: "gcc libc6-dev linux-libc-dev" },
 ];
 
-const POLICY = "/usr/sbin/policy-rc.d";
+/** The peers to compare with where they cannot be built; see peers.ts. */
+const PEERS: Tool = { command: "/usr/lib/cni/bridge", debian: "containernetworking-plugins" };
 
-export function isInstalled({ command }: Tool): boolean {
-  return ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].some((folder) =>
-    existsSync(`${folder}/${command}`),
-  );
+const FOLDERS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+export function isInstalled({ command, suits = () => true }: Tool): boolean {
+  const paths = command.startsWith("/") ? [command] : FOLDERS.map((folder) => `${folder}/${command}`);
+  const path = paths.find((candidate) => existsSync(candidate));
+  return path !== undefined && suits(path);
 }
 
 /** Installs what is missing of Debian's or Ubuntu's packages. Returns those that are missing still. */
 export function installTools(say: (line: string) => void): Tool[] {
+  const tools = Bun.which("go") === null ? [...TOOLS, PEERS] : TOOLS;
   const missing = tools.filter((tool) => !isInstalled(tool));
-  if (missing.length === 0 || !existsSync("/usr/bin/apt-get")) return missing;
+  if (missing.length === 0 || !hasApt()) return missing;
   say(`Installing packages of the distribution: ${missing.map(({ debian }) => debian).join(" ")} …`);
-  // Installing a package must start no daemon of it.
-  const owned = !existsSync(POLICY);
-  if (owned) writeFileSync(POLICY, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
-  try {
-    apt("update", "-qq");
-    // One by one, so that one that is not to be had does not keep the others away.
-    for (const { debian } of missing) apt("install", "-y", "-qq", "--no-install-recommends", ...debian.split(" "));
-  } finally {
-    if (owned) rmSync(POLICY, { force: true });
-  }
+  installPackages(missing.map(({ debian }) => debian.split(" ")));
   return tools.filter((tool) => !isInstalled(tool));
-}
-
-function apt(...args: string[]): void {
-  Bun.spawnSync(["apt-get", ...args], {
-    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-    stdin: "ignore",
-    stdout: "ignore",
-    stderr: "ignore",
-    timeout: 600_000,
-  });
 }

@@ -4,7 +4,7 @@
  */
 
 import { existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 const PLUGINS = "github.com/containernetworking/plugins/plugins";
 const PLUGINS_VERSION = "v1.9.1";
@@ -12,15 +12,9 @@ const CNITOOL = "github.com/containernetworking/cni/cnitool";
 const CNITOOL_VERSION = "v1.3.1";
 
 const NAMES = [
-  "main/bridge",
-  "main/loopback",
-  "main/ptp",
-  "ipam/host-local",
-  "ipam/static",
-  "meta/portmap",
-  "meta/bandwidth",
-  "meta/firewall",
-  "meta/tuning",
+  ...["bridge", "dummy", "host-device", "ipvlan", "loopback", "macvlan", "ptp", "tap", "vlan"].map((n) => `main/${n}`),
+  ...["host-local", "static"].map((n) => `ipam/${n}`),
+  ...["bandwidth", "firewall", "portmap", "sbr", "tuning", "vrf"].map((n) => `meta/${n}`),
 ];
 
 const DEBIAN_FOLDER = "/usr/lib/cni";
@@ -37,7 +31,7 @@ export interface Peers {
 export function findPeers(cache: string, say: (line: string) => void): Peers {
   const folder = join(cache, `peers-${PLUGINS_VERSION}-${CNITOOL_VERSION}`);
   const wanted = [
-    ...NAMES.map((name) => ({ module: `${PLUGINS}/${name}@${PLUGINS_VERSION}`, file: name.split("/")[1] as string })),
+    ...NAMES.map((name) => ({ module: `${PLUGINS}/${name}@${PLUGINS_VERSION}`, file: basename(name) })),
     { module: `${CNITOOL}@${CNITOOL_VERSION}`, file: "cnitool" },
   ];
   const missing = wanted.filter(({ file }) => !existsSync(join(folder, file)));
@@ -45,7 +39,11 @@ export function findPeers(cache: string, say: (line: string) => void): Peers {
   if (missing.length > 0 && go !== null) {
     say(`Building the reference plugins ${PLUGINS_VERSION} and cnitool ${CNITOOL_VERSION} with Go (once) …`);
     mkdirSync(folder, { recursive: true });
-    for (const { module } of missing) install(go, module, folder);
+    // One call takes packages of one module only.
+    for (const prefix of [PLUGINS, CNITOOL]) {
+      const modules = missing.map(({ module }) => module).filter((module) => module.startsWith(prefix));
+      if (modules.length > 0) install(go, modules, folder);
+    }
   }
   if (wanted.every(({ file }) => existsSync(join(folder, file)))) {
     const about = `the reference plugins ${PLUGINS_VERSION} and cnitool ${CNITOOL_VERSION}`;
@@ -58,8 +56,8 @@ export function findPeers(cache: string, say: (line: string) => void): Peers {
   return { plugins: undefined, cnitool: undefined, about: reason };
 }
 
-function install(go: string, module: string, folder: string): void {
-  Bun.spawnSync([go, "install", module], {
+function install(go: string, modules: readonly string[], folder: string): void {
+  Bun.spawnSync([go, "install", ...modules], {
     env: { ...process.env, GOBIN: folder, CGO_ENABLED: "0" },
     stdin: "ignore",
     stdout: "ignore",

@@ -1,7 +1,8 @@
 /** The programs that the interop tests run: ours as it is built, and the real peers. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { isStatic } from "../../scripts/setup/elf.ts";
 import type { Need } from "./needs.ts";
 
 const dist = join(import.meta.dir, "../../dist");
@@ -43,16 +44,5 @@ export const hasCnitool: Need = () => (existsSync(cnitool) ? undefined : "TENDRI
 export const staticBusybox: Need = () => {
   const path = Bun.which("busybox");
   if (path === null) return `no program "busybox" on PATH`;
-  return namesInterpreter(path) ? `"${path}" needs libraries (the package busybox-static does not)` : undefined;
+  return isStatic(path) ? undefined : `"${path}" needs libraries (the package busybox-static does not)`;
 };
-
-/** Whether an executable names the program that is to load its libraries. @see elf(5) PT_INTERP */
-function namesInterpreter(path: string): boolean {
-  const bytes = readFileSync(path);
-  const first = Number(bytes.readBigUInt64LE(32));
-  const size = bytes.readUInt16LE(54);
-  const headers = Array.from({ length: bytes.readUInt16LE(56) }, (_, i) => bytes.readUInt32LE(first + i * size));
-  return headers.includes(PT_INTERP);
-}
-
-const PT_INTERP = 3;
