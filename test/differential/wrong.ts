@@ -2,6 +2,7 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { hostLocal, V4 } from "../support/attachment-cases.ts";
+import { bridgeVlanFiltering } from "../support/kernel.ts";
 import type { Need } from "../support/needs.ts";
 import type { Host } from "../support/plugin-calls.ts";
 
@@ -93,11 +94,8 @@ const booleans = [
 ];
 
 /** A kernel that filters VLANs does what the others refuse. */
-const noVlanFiltering: Need = () => {
-  const probe = "unshare --net ip link add type bridge vlan_filtering 1";
-  const done = Bun.spawnSync(["sh", "-c", probe], { stdout: "ignore", stderr: "ignore" });
-  return done.exitCode === 0 ? "this kernel filters VLANs on bridges" : undefined;
-};
+const noVlanFiltering: Need = () =>
+  bridgeVlanFiltering() === undefined ? "this kernel filters VLANs on bridges" : undefined;
 
 const truncated = '{"cniVersion": "1.1.0", "name": "net", "type": "bri';
 

@@ -6,22 +6,55 @@ import { appendFileSync } from "node:fs";
 /** Says what is missing, or undefined when it is there. */
 export type Need = () => string | undefined;
 
+/** A need of the kernel. The vm suite's meets it. See kernel.ts. */
+export type KernelNeed = Need & { readonly feature: string };
+
 type TestFunction = (name: string, work: () => void | Promise<void>, timeout?: number) => void;
 
-/** `test`, or a function that registers the test as skipped and prints the reason where one of the needs is not met. */
+/** What the test command says of the vm suite: that this is it, or that it comes after this one. */
+const vm = process.env.TENDRIL_TEST_VM;
+
+/** What the kernel outside has, on which the tests that need no more have been run. */
+const outside = process.env.TENDRIL_TEST_OUTSIDE?.split(",") ?? [];
+
+/**
+ * `test`, or a function that registers the test as skipped and prints the reason where one of the needs is not met.
+ *
+ * A need of the kernel is another matter: in the virtual machine a test fails without it, and only a test that has one
+ * which the kernel outside does not meet is run there; before the virtual machine's turn the test is left to it.
+ */
 export function needs(...list: readonly Need[]): TestFunction {
+  if (vm === "inside" && !list.some((need) => isOfKernel(need) && !outside.includes(need.feature))) return () => {};
   for (const need of list) {
     const missing = need();
     if (missing === undefined) continue;
-    return (name, work) => {
-      const shown = `${name} [skipped: ${missing}]`;
-      console.warn(shown);
-      // The test command gathers the reasons for its last lines.
-      if (process.env.TENDRIL_TEST_SKIPS) appendFileSync(process.env.TENDRIL_TEST_SKIPS, `${shown}\n`);
-      test.skip(shown, work);
-    };
+    if (!isOfKernel(need)) return skip(missing);
+    if (vm === "inside") return failing(missing);
+    if (vm === "follows") return (name) => console.warn(`${name} [left to the vm suite: ${missing}]`);
+    return skip(`${missing} (the vm suite runs it)`);
   }
   return (name, work, timeout) => test(name, work, timeout);
+}
+
+function isOfKernel(need: Need): need is KernelNeed {
+  return "feature" in need;
+}
+
+function skip(reason: string): TestFunction {
+  return (name, work) => {
+    const shown = `${name} [skipped: ${reason}]`;
+    console.warn(shown);
+    // The test command gathers the reasons for its last lines.
+    if (process.env.TENDRIL_TEST_SKIPS) appendFileSync(process.env.TENDRIL_TEST_SKIPS, `${shown}\n`);
+    test.skip(shown, work);
+  };
+}
+
+function failing(missing: string): TestFunction {
+  return (name) =>
+    test(name, () => {
+      throw new Error(`The virtual machine is there for this test, but ${missing}`);
+    });
 }
 
 /** The tests change network namespaces and sysctls. */
