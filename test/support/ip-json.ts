@@ -84,13 +84,32 @@ export function linkAsIp(link: KernelLink, names: LinkNames): Json {
     linkinfo: {
       info_kind: info?.kind,
       info_slave_kind: info?.portKind,
-      ...(info?.bridge === undefined ? {} : { info_data: bridgeAsIp(info.bridge) }),
+      ...dataAsIp(info),
       ...(info?.bridgePort === undefined ? {} : { info_slave_data: portAsIp(info.bridgePort) }),
     },
   };
 }
 
-function bridgeAsIp(bridge: NonNullable<NonNullable<KernelLink["info"]>["bridge"]>): Json {
+type Info = NonNullable<KernelLink["info"]>;
+
+function dataAsIp({ bridge, macvlan, ipvlan, vlan, vrf }: Info = {}): Json {
+  if (bridge !== undefined) return { info_data: bridgeAsIp(bridge) };
+  if (macvlan !== undefined) {
+    const { mode, broadcastQueueLength, broadcastQueueLengthUsed } = macvlan;
+    const modes: Record<number, string> = { 1: "private", 2: "vepa", 4: "bridge", 8: "passthru" };
+    return {
+      info_data: { mode: modes[mode ?? 0], bcqueuelen: broadcastQueueLength, usedbcqueuelen: broadcastQueueLengthUsed },
+    };
+  }
+  if (ipvlan !== undefined) return { info_data: { mode: ["l2", "l3", "l3s"][ipvlan.mode ?? -1] } };
+  if (vlan !== undefined) {
+    const protocols: Record<number, string> = { 33024: "802.1Q", 34984: "802.1ad" };
+    return { info_data: { id: vlan.id, protocol: protocols[vlan.protocol ?? 0] } };
+  }
+  return vrf === undefined ? {} : { info_data: { table: vrf.table } };
+}
+
+function bridgeAsIp(bridge: NonNullable<Info["bridge"]>): Json {
   return {
     forward_delay: bridge.forwardDelay,
     hello_time: bridge.helloTime,

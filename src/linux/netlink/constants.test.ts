@@ -11,7 +11,11 @@ import * as address from "./rtnetlink/address.ts";
 import { type BridgeData, bridgeData } from "./rtnetlink/link/bridge.ts";
 import { type BridgePortData, bridgePortData } from "./rtnetlink/link/bridge-port.ts";
 import { linkInfo } from "./rtnetlink/link/info.ts";
+import * as ipvlan from "./rtnetlink/link/ipvlan.ts";
 import * as link from "./rtnetlink/link/link.ts";
+import * as macvlan from "./rtnetlink/link/macvlan.ts";
+import { vlanData } from "./rtnetlink/link/vlan.ts";
+import { vrfData, vrfPortData } from "./rtnetlink/link/vrf.ts";
 import * as neighbour from "./rtnetlink/neighbour.ts";
 import * as route from "./rtnetlink/route.ts";
 import * as rule from "./rtnetlink/rule.ts";
@@ -39,7 +43,7 @@ const HEADERS = [
 
 /** Each exported number whose name is the header's. */
 function exportedConstants(): [string, number][] {
-  const modules = [libc, netlinkMessage, address, link, neighbour, route, rule, socket, subscription];
+  const modules = [libc, netlinkMessage, address, link, ipvlan, macvlan, neighbour, route, rule, socket, subscription];
   return modules.flatMap((exported) =>
     Object.entries(exported).flatMap(([name, value]): [string, number][] =>
       typeof value === "number" && !OURS.has(name) ? [[name, value]] : [],
@@ -158,14 +162,51 @@ const FORMATS: readonly Format[] = [
       ["kind", "IFLA_INFO_KIND", TEXT],
       ["veth", "IFLA_INFO_DATA", {}],
       ["bridge", "IFLA_INFO_DATA", {}],
+      ["macvlan", "IFLA_INFO_DATA", {}],
+      ["ipvlan", "IFLA_INFO_DATA", {}],
+      ["vlan", "IFLA_INFO_DATA", {}],
+      ["vrf", "IFLA_INFO_DATA", {}],
       ["data", "IFLA_INFO_DATA", new Uint8Array()],
       ["portKind", "IFLA_INFO_SLAVE_KIND", TEXT],
       ["bridgePort", "IFLA_INFO_SLAVE_DATA", {}],
+      ["vrfPort", "IFLA_INFO_SLAVE_DATA", {}],
       ["portData", "IFLA_INFO_SLAVE_DATA", new Uint8Array()],
     ],
   },
   { wire: bridgeData, header: {}, headerSize: 0, fields: numbered(BRIDGE_FIELDS) },
   { wire: bridgePortData, header: {}, headerSize: 0, fields: numbered(PORT_FIELDS) },
+  {
+    wire: macvlan.macvlanData,
+    header: {},
+    headerSize: 0,
+    fields: [
+      ["mode", "IFLA_MACVLAN_MODE", 1],
+      ["flags", "IFLA_MACVLAN_FLAGS", 1],
+      ["broadcastQueueLength", "IFLA_MACVLAN_BC_QUEUE_LEN", 1],
+      ["broadcastQueueLengthUsed", "IFLA_MACVLAN_BC_QUEUE_LEN_USED", 1],
+    ],
+  },
+  {
+    wire: ipvlan.ipvlanData,
+    header: {},
+    headerSize: 0,
+    fields: [
+      ["mode", "IFLA_IPVLAN_MODE", 1],
+      ["flags", "IFLA_IPVLAN_FLAGS", 1],
+    ],
+  },
+  {
+    wire: vlanData,
+    header: {},
+    headerSize: 0,
+    fields: [
+      ["id", "IFLA_VLAN_ID", 1],
+      ["flags", "IFLA_VLAN_FLAGS", { flags: 1, mask: 1 }],
+      ["protocol", "IFLA_VLAN_PROTOCOL", 1],
+    ],
+  },
+  { wire: vrfData, header: {}, headerSize: 0, fields: [["table", "IFLA_VRF_TABLE", 1]] },
+  { wire: vrfPortData, header: {}, headerSize: 0, fields: [["table", "IFLA_VRF_PORT_TABLE", 1]] },
   {
     wire: address.addressMessage,
     header: ADDRESS_HEADER,

@@ -2,7 +2,7 @@
  * What ip(8) and bridge(8) of iproute2 6.1.0 send, and what we send for the same wish.
  *
  * Captured in a fresh namespace by `strace -e trace=sendmsg -e write=all COMMAND`; look-ups that come before the request
- * are left out, and the sequence number is set to 1. Link 2 is a veth, 4 a bridge, 8 a vxlan; descriptor 4 is a namespace.
+ * are left out, and the sequence number is set to 1. Link 2 is a veth, 3 another, 4 a bridge, 8 a vxlan; descriptor 4 is a namespace.
  * Where both differ, each difference is listed with its reason, as the line of one and of the other.
  */
 
@@ -12,6 +12,7 @@ import { type NetlinkRequest, NLM_F_ACK, NLM_F_REQUEST, readMessages, writeMessa
 import { type Wire, Writer } from "../wire.ts";
 import { addAddress, addressMessage, deleteAddress, IFA_F_NODAD } from "./address.ts";
 import { addPortVlan, bridgeVlanMessage, deletePortVlan } from "./bridge-vlan.ts";
+import { IPVLAN_MODE_L2, IPVLAN_MODE_L3S } from "./link/ipvlan.ts";
 import {
   changeLink,
   changeLinkFlags,
@@ -22,6 +23,7 @@ import {
   IFF_UP,
   linkMessage,
 } from "./link/link.ts";
+import { MACVLAN_MODE_BRIDGE, MACVLAN_MODE_PASSTHRU, MACVLAN_MODE_PRIVATE } from "./link/macvlan.ts";
 import { deleteForwarding, deleteNeighbour, neighbourMessage, setForwarding, setNeighbour } from "./neighbour.ts";
 import { addRoute, deleteRoute, RTPROT_STATIC, replaceRoute, routeMessage } from "./route.ts";
 import { addRule, deleteRule, ruleMessage } from "./rule.ts";
@@ -101,6 +103,132 @@ const links: Layout = {
       differences: [{ reason: ZERO, theirs: "18.1 627269646765", ours: "18.1 62726964676500" }],
       order: TABLE_ORDER,
       reads: { name: "br1", mtu: 1400, address: "02:00:00:00:00:07", flags: 1, change: 1, info: { kind: "bridge" } },
+    },
+    {
+      command: "ip link add link veth0 name eth0 netns capb type macvlan mode bridge",
+      sent: "580000001000050601000000000000000000000000000000000000000000000008001c000400000008000500030000000900030065746830000000001c0012000b0001006d6163766c616e000c0002000800010004000000",
+      ours: createLink({
+        name: "eth0",
+        link: 3,
+        netnsFd: 4,
+        info: { kind: "macvlan", macvlan: { mode: MACVLAN_MODE_BRIDGE } },
+      }),
+      differences: [{ reason: ZERO, theirs: "18.1 6d6163766c616e", ours: "18.1 6d6163766c616e00" }],
+      order: TABLE_ORDER,
+      reads: { name: "eth0", link: 3, netnsFd: 4, info: { kind: "macvlan", macvlan: { mode: MACVLAN_MODE_BRIDGE } } },
+    },
+    {
+      command:
+        "ip link add link veth0 name eth1 address 02:00:00:00:00:07 mtu 1400 netns capb type macvlan mode private bcqueuelen 500",
+      sent: "74000000100005060100000000000000000000000000000000000000000000000a0001000200000000070000080004007805000008001c00040000000800050003000000090003006574683100000000240012000b0001006d6163766c616e001400020008000700f40100000800010001000000",
+      ours: createLink({
+        name: "eth1",
+        address: "02:00:00:00:00:07",
+        mtu: 1400,
+        link: 3,
+        netnsFd: 4,
+        info: { kind: "macvlan", macvlan: { mode: MACVLAN_MODE_PRIVATE, broadcastQueueLength: 500 } },
+      }),
+      differences: [{ reason: ZERO, theirs: "18.1 6d6163766c616e", ours: "18.1 6d6163766c616e00" }],
+      order: TABLE_ORDER,
+      reads: {
+        name: "eth1",
+        address: "02:00:00:00:00:07",
+        mtu: 1400,
+        link: 3,
+        netnsFd: 4,
+        info: { kind: "macvlan", macvlan: { mode: MACVLAN_MODE_PRIVATE, broadcastQueueLength: 500 } },
+      },
+    },
+    {
+      command: "ip link add link veth0 name eth2 type macvlan mode passthru nopromisc",
+      sent: "58000000100005060100000000000000000000000000000000000000000000000800050003000000090003006574683200000000240012000b0001006d6163766c616e001400020008000100080000000600020001000000",
+      ours: createLink({
+        name: "eth2",
+        link: 3,
+        info: { kind: "macvlan", macvlan: { mode: MACVLAN_MODE_PASSTHRU, flags: 1 } },
+      }),
+      differences: [{ reason: ZERO, theirs: "18.1 6d6163766c616e", ours: "18.1 6d6163766c616e00" }],
+      order: TABLE_ORDER,
+      reads: { name: "eth2", link: 3, info: { kind: "macvlan", macvlan: { mode: MACVLAN_MODE_PASSTHRU, flags: 1 } } },
+    },
+    {
+      command: "ip link add link veth0 name eth3 netns capb type ipvlan mode l2",
+      sent: "600000001000050601000000000000000000000000000000000000000000000008001c00040000000800050003000000090003006574683300000000240012000a0001006970766c616e00001400020006000100000000000600020000000000",
+      ours: createLink({
+        name: "eth3",
+        link: 3,
+        netnsFd: 4,
+        info: { kind: "ipvlan", ipvlan: { mode: IPVLAN_MODE_L2 } },
+      }),
+      differences: [
+        { reason: ZERO, theirs: "18.1 6970766c616e", ours: "18.1 6970766c616e00" },
+        { reason: "ip(8) always sends the flags, which are 0 when there are none", theirs: "18.2.2 0000" },
+      ],
+      order: TABLE_ORDER,
+      reads: {
+        name: "eth3",
+        link: 3,
+        netnsFd: 4,
+        info: { kind: "ipvlan", ipvlan: { mode: IPVLAN_MODE_L2, flags: 0 } },
+      },
+    },
+    {
+      command: "ip link add link veth0 name eth4 type ipvlan mode l3s private",
+      sent: "58000000100005060100000000000000000000000000000000000000000000000800050003000000090003006574683400000000240012000a0001006970766c616e00001400020006000100020000000600020001000000",
+      ours: createLink({
+        name: "eth4",
+        link: 3,
+        info: { kind: "ipvlan", ipvlan: { mode: IPVLAN_MODE_L3S, flags: 1 } },
+      }),
+      differences: [{ reason: ZERO, theirs: "18.1 6970766c616e", ours: "18.1 6970766c616e00" }],
+      order: TABLE_ORDER,
+      reads: { name: "eth4", link: 3, info: { kind: "ipvlan", ipvlan: { mode: IPVLAN_MODE_L3S, flags: 1 } } },
+    },
+    {
+      command: "ip link add link veth0 name eth5 netns capb type vlan id 5",
+      sent: "540000001000050601000000000000000000000000000000000000000000000008001c000400000008000500030000000900030065746835000000001800120008000100766c616e0c0002000600010005000000",
+      ours: createLink({ name: "eth5", link: 3, netnsFd: 4, info: { kind: "vlan", vlan: { id: 5 } } }),
+      differences: [{ reason: ZERO, theirs: "18.1 766c616e", ours: "18.1 766c616e00" }],
+      order: TABLE_ORDER,
+      reads: { name: "eth5", link: 3, netnsFd: 4, info: { kind: "vlan", vlan: { id: 5 } } },
+    },
+    {
+      command: "ip link add link veth0 name eth6 type vlan protocol 802.1ad id 4094 gvrp on loose_binding on",
+      sent: "600000001000050601000000000000000000000000000000000000000000000008000500030000000900030065746836000000002c00120008000100766c616e200002000600050088a8000006000100fe0f00000c0002000600000006000000",
+      ours: createLink({
+        name: "eth6",
+        link: 3,
+        info: { kind: "vlan", vlan: { protocol: 0x88a8, id: 4094, flags: { flags: 6, mask: 6 } } },
+      }),
+      differences: [{ reason: ZERO, theirs: "18.1 766c616e", ours: "18.1 766c616e00" }],
+      order: TABLE_ORDER,
+      reads: {
+        name: "eth6",
+        link: 3,
+        info: { kind: "vlan", vlan: { protocol: 0x88a8, id: 4094, flags: { flags: 6, mask: 6 } } },
+      },
+    },
+    {
+      command: "ip link add name red type vrf table 1001",
+      sent: "400000001000050601000000000000000000000000000000000000000000000008000300726564001800120007000100767266000c00020008000100e9030000",
+      ours: createLink({ name: "red", info: { kind: "vrf", vrf: { table: 1001 } } }),
+      differences: [{ reason: ZERO, theirs: "18.1 767266", ours: "18.1 76726600" }],
+      reads: { name: "red", info: { kind: "vrf", vrf: { table: 1001 } } },
+    },
+    {
+      command: "ip link add name dummy0 address 02:00:00:00:00:08 type dummy",
+      sent: "48000000100005060100000000000000000000000000000000000000000000000a00010002000000000800000b00030064756d6d79300000100012000900010064756d6d79000000",
+      ours: createLink({ name: "dummy0", address: "02:00:00:00:00:08", info: { kind: "dummy" } }),
+      differences: [{ reason: ZERO, theirs: "18.1 64756d6d79", ours: "18.1 64756d6d7900" }],
+      reads: { name: "dummy0", address: "02:00:00:00:00:08", info: { kind: "dummy" } },
+    },
+    {
+      command: "ip link add name ifb7 type ifb",
+      sent: "38000000100005060100000000000000000000000000000000000000000000000900030069666237000000000c0012000700010069666200",
+      ours: createLink({ name: "ifb7", info: { kind: "ifb" } }),
+      differences: [{ reason: ZERO, theirs: "18.1 696662", ours: "18.1 69666200" }],
+      reads: { name: "ifb7", info: { kind: "ifb" } },
     },
     {
       command: "ip link set veth0 master br0",

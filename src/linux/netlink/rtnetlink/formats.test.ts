@@ -7,7 +7,11 @@ import { encode, type Wire } from "../wire.ts";
 import { addressMessage } from "./address.ts";
 import { bridgeData } from "./link/bridge.ts";
 import { bridgePortData } from "./link/bridge-port.ts";
+import { ipvlanData } from "./link/ipvlan.ts";
 import { type Link, linkMessage } from "./link/link.ts";
+import { macvlanData } from "./link/macvlan.ts";
+import { vlanData } from "./link/vlan.ts";
+import { vrfData } from "./link/vrf.ts";
 import { neighbourMessage } from "./neighbour.ts";
 import { routeMessage } from "./route.ts";
 import { ruleMessage } from "./rule.ts";
@@ -57,6 +61,11 @@ const bridgePort = fields(
   { state: u8, priority: u16, cost: u32, hairpin: bool, learning: bool, unicastFlood: bool, isolated: bool },
 );
 
+const macvlan = fields({}, { mode: u32, flags: u16, broadcastQueueLength: u32, broadcastQueueLengthUsed: u32 });
+const ipvlan = fields({}, { mode: u16, flags: u16 });
+const vlan = fields({}, { id: u16, flags: fc.record({ flags: u32, mask: u32 }), protocol: u16 });
+const vrf = fields({}, { table: u32 });
+
 const linkHeader = { family: u8, hardware: u16, index: i32, flags: u32, change: u32 };
 const linkFields = {
   address: macText,
@@ -82,11 +91,16 @@ const linkFields = {
 const port = fc.oneof(
   fc.constant({}),
   bridgePort.map((value) => ({ portKind: "bridge", bridgePort: value })),
+  vrf.map((value) => ({ portKind: "vrf", vrfPort: value })),
   fc.uint8Array({ maxLength: 9 }).map((portData) => ({ portKind: "bond", portData })),
 );
 const kind = fc.oneof(
   fc.constant({ kind: "veth" }),
   bridge.map((value) => ({ kind: "bridge", bridge: value })),
+  macvlan.map((value) => ({ kind: "macvlan", macvlan: value })),
+  ipvlan.map((value) => ({ kind: "ipvlan", ipvlan: value })),
+  vlan.map((value) => ({ kind: "vlan", vlan: value })),
+  vrf.map((value) => ({ kind: "vrf", vrf: value })),
   fields(linkHeader, linkFields).map((peer) => ({ kind: "veth", veth: { peer } })),
   fc.uint8Array({ maxLength: 9 }).map((data) => ({ kind: "vxlan", data })),
 );
@@ -96,6 +110,10 @@ const formats: readonly (readonly [string, Wire<unknown>, fc.Arbitrary<unknown>]
   ["link", linkMessage, fields(linkHeader, { ...linkFields, info })],
   ["bridge", bridgeData, bridge],
   ["bridge port", bridgePortData, bridgePort],
+  ["macvlan", macvlanData, macvlan],
+  ["ipvlan", ipvlanData, ipvlan],
+  ["VLAN", vlanData, vlan],
+  ["VRF", vrfData, vrf],
   [
     "address",
     addressMessage,

@@ -97,6 +97,9 @@ describe("links", () => {
       ip link set local0 up promisc on
       ip link set local1 address 02:00:00:00:00:77 allmulticast on multicast off arp off
       ip link add vxlan0 type vxlan id 7 dstport 4789
+      ip link add link local0 name mac0 type macvlan mode vepa bcqueuelen 300
+      ip link add link local0 name eth1 netns ${there.name} type macvlan mode bridge
+      ip link add ifb7 type ifb
       ip link set lo up`);
     there.sh("ip link set eth0 up");
     expectAsPrinted(here);
