@@ -1,5 +1,6 @@
 import { describe, expect } from "bun:test";
 import { alike, linkAsIp, linkNames } from "../../../../../test/support/ip-json.ts";
+import { kernelLink } from "../../../../../test/support/kernel.ts";
 import { type TestNetns, testNamespaces } from "../../../../../test/support/namespaces.ts";
 import { needs, program, root } from "../../../../../test/support/needs.ts";
 import { expectNothingLeft } from "../../../../../test/support/snapshot.ts";
@@ -104,6 +105,28 @@ describe("links", () => {
     there.sh("ip link set eth0 up");
     expectAsPrinted(here);
     expectAsPrinted(there);
+  });
+
+  needs(
+    root,
+    program("ip"),
+    ...(["dummy", "ipvlan", "vlan", "vrf"] as const).map(kernelLink),
+  )("of the kinds that not every kernel has decode to what ip(8) prints", () => {
+    const here = namespaces.fresh();
+    const there = namespaces.fresh();
+    here.sh(`ip link add below0 type dummy
+        ip link add below1 type dummy
+        ip link set below1 up
+        ip link add link below0 name ip0 type ipvlan mode l3
+        ip link add link below0 name eth0 netns ${there.name} type ipvlan mode l3
+        ip link add link below1 name vlan5 type vlan id 5 loose_binding on
+        ip link add link below1 name eth1 netns ${there.name} type vlan protocol 802.1ad id 4094
+        ip link set vlan5 up
+        ip link add red type vrf table 1001
+        ip link set vlan5 master red`);
+    expectAsPrinted(here);
+    expectAsPrinted(there);
+    expect(findLink(here.socket, "vlan5")?.info).toMatchObject({ portKind: "vrf", vrfPort: { table: 1001 } });
   });
 
   kernelTest("of a veth pair are made with both ends complete, one in another namespace", () => {
