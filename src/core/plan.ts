@@ -44,7 +44,55 @@ export interface VethLink extends Placed {
   readonly peer: { readonly name: string; readonly mac: string; readonly where?: Where };
 }
 
-export type LinkResource = BridgeLink | VethLink;
+/** A link that is made from another one, its parent, by which it sends and gets its frames. */
+export interface ChildLink extends Placed {
+  readonly kind: "link";
+  readonly where: "container";
+  readonly name: string;
+  /** What the kernel chooses when it is absent: the parent's, but for most modes of macvlan. */
+  readonly mac?: string;
+  readonly mtu?: number;
+  /** Absent where it is not known, of a link that another vendor's plugin has made. */
+  readonly parent?: { readonly where: Where; readonly name: string };
+}
+
+export interface MacvlanLink extends ChildLink {
+  readonly type: "macvlan";
+  readonly mode: "bridge" | "private" | "vepa" | "passthru";
+  /** How many broadcast frames may wait for it. */
+  readonly broadcastQueueLength?: number;
+}
+
+export interface IpvlanLink extends ChildLink {
+  readonly type: "ipvlan";
+  readonly mode: "l2" | "l3" | "l3s";
+}
+
+export interface VlanLink extends ChildLink {
+  readonly type: "vlan";
+  readonly vlan: number;
+}
+
+/** A link that takes what it is given to send and drops it (dummy), or gives it back to its own ingress (ifb). */
+export interface PlainLink extends Placed {
+  readonly kind: "link";
+  readonly type: "dummy" | "ifb";
+  readonly name: string;
+  readonly mac: string;
+  readonly mtu?: number;
+}
+
+/** A routing domain: what comes in by its ports is routed by its table. It goes with the last of its ports. */
+export interface VrfLink extends Placed {
+  readonly kind: "link";
+  readonly type: "vrf";
+  readonly name: string;
+  /** The kernel's choice when it is absent. */
+  readonly mac?: string;
+  readonly table: number;
+}
+
+export type LinkResource = BridgeLink | VethLink | MacvlanLink | IpvlanLink | VlanLink | PlainLink | VrfLink;
 
 /** What can be set on a link; a value that is absent is left alone. */
 export interface LinkSettings {

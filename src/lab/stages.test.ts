@@ -84,7 +84,10 @@ describe("the stages of a lab", () => {
 
   test("give every link of a lab a name that the kernel takes and a MAC of its own", () => {
     const links = planStages(exampleLab()).flatMap(({ resources }) => ofKind("link", resources));
-    const ends = links.flatMap((link) => (link.type === "veth" ? [link, link.peer] : [link]));
+    const ends = links.flatMap((link): { name: string; mac?: string }[] =>
+      link.type === "veth" ? [link, link.peer] : [link],
+    );
+    for (const { mac } of ends) expect(mac).toBeDefined();
     for (const { name } of ends) expect(interfaceNameProblem(name)).toBeUndefined();
     expect(new Set(ends.map(({ mac }) => mac)).size).toBe(ends.length);
   });

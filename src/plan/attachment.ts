@@ -205,8 +205,10 @@ function asOfNow(resources: readonly Resource[], ifname: string, call: Call): Re
   const mac = prevResult?.interfaces?.[index]?.mac;
   const adjusted = resources.map((resource): Resource => {
     if (resource.kind === "lease") return { ...resource, call: storeCall(call) };
-    const isEnd = resource.kind === "link" && resource.type === "veth" && resource.peer.name === ifname;
-    return isEnd && mac !== undefined ? { ...resource, peer: { ...resource.peer, mac } } : resource;
+    if (resource.kind !== "link" || mac === undefined) return resource;
+    if (resource.type !== "veth")
+      return resource.where === "container" && resource.name === ifname ? { ...resource, mac } : resource;
+    return resource.peer.name === ifname ? { ...resource, peer: { ...resource.peer, mac } } : resource;
   });
   const known = new Set(resources.map((resource) => (resource.kind === "address" ? resource.address : "")));
   const added = (prevResult?.ips ?? [])

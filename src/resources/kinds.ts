@@ -2,7 +2,7 @@
 
 import type { ResourceKindName, ResourceOf } from "../core/plan.ts";
 import { address } from "./address.ts";
-import { link } from "./link.ts";
+import { link } from "./link/index.ts";
 import { linkSettings } from "./link-settings.ts";
 import { neighbour } from "./neighbour.ts";
 import { nftChain } from "./nft-chain.ts";

@@ -1,51 +1,15 @@
 /** Each kind of resource against the real kernel: made, made again, found broken, undone, removed, removed again. */
 
-import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type TestNetns, testNamespaces } from "../../test/support/namespaces.ts";
-import { expectNothingLeft } from "../../test/support/snapshot.ts";
+import { describe, expect, test } from "bun:test";
 import { ConflictError, KernelError, KernelFeatureError, UnknownContainerError } from "../core/errors.ts";
 import type { Resource, VethLink } from "../core/plan.ts";
 import { inNetns } from "../linux/netns.ts";
-import { apply, type Machine, remove, rollBack, type UndoStack, verify } from "../plan/engine.ts";
+import { apply, rollBack } from "../plan/engine.ts";
 import { Kernel } from "./kernel.ts";
 import { kernelKinds } from "./kinds.ts";
-import { leaseKind } from "./lease.ts";
+import { type Place, testPlaces, undoStack } from "./test-support/place.ts";
 
-const namespaces = testNamespaces();
-const runFolder = mkdtempSync(join(tmpdir(), "tendril-resources-"));
-afterAll(() => rmSync(runFolder, { recursive: true }));
-expectNothingLeft();
-
-interface Place {
-  readonly host: TestNetns;
-  readonly container: TestNetns;
-}
-
-const fresh = (): Place => ({ host: namespaces.fresh(), container: namespaces.fresh() });
-
-/** Runs `work` in the host with a machine that nobody has used before, as each call of a plugin has one. */
-function within<T>({ host, container }: Place, work: (machine: Machine) => T): T {
-  return inNetns(host.netns, () => {
-    const kernel = new Kernel(container.netns, runFolder);
-    const noIpam = () => {
-      throw new Error("no IPAM here");
-    };
-    try {
-      return work({ kernel, kinds: { ...kernelKinds, lease: leaseKind(noIpam, noIpam) } });
-    } finally {
-      kernel.close();
-    }
-  });
-}
-
-const undoStack = (): UndoStack => ({ own: [], shared: [] });
-const make = (place: Place, ...resources: Resource[]) =>
-  within(place, (machine) => apply(resources, machine, undoStack()));
-const findings = (place: Place, ...resources: Resource[]) => within(place, (machine) => verify(resources, machine));
-const unmake = (place: Place, ...resources: Resource[]) => within(place, (machine) => remove(resources, machine));
+const { runFolder, fresh, within, make, findings, unmake } = testPlaces();
 
 const veth: VethLink = {
   kind: "link",
@@ -363,7 +327,7 @@ describe("what cannot be", () => {
   });
 
   test("a container that is gone", () => {
-    const host = namespaces.fresh();
+    const { host } = fresh();
     inNetns(host.netns, () => {
       const kernel = new Kernel(undefined, runFolder);
       try {

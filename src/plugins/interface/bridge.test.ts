@@ -39,7 +39,7 @@ describe("a plan is complete before anything is touched", () => {
     const [made, veth] = ofKind(resources, "link");
     expect(made).toMatchObject({ type: "bridge", name: "cni0", shared: true });
     expect(veth?.name).toMatch(/^veth[a-z2-7]{11}$/);
-    if (made === undefined || veth?.type !== "veth") throw new Error("no links");
+    if (made?.type !== "bridge" || veth?.type !== "veth") throw new Error("no links");
     expect(result.interfaces).toEqual([
       { name: "cni0", mac: made.mac },
       { name: veth.name, mac: veth.mac },
