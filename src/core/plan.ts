@@ -98,6 +98,10 @@ export type LinkResource = BridgeLink | VethLink | MacvlanLink | IpvlanLink | Vl
 export interface LinkSettings {
   readonly up?: boolean;
   readonly promisc?: boolean;
+  readonly allmulticast?: boolean;
+  readonly mac?: string;
+  readonly mtu?: number;
+  readonly txQueueLength?: number;
   /** As a bridge's port: send a frame back out of the port that it came in by. */
   readonly hairpin?: boolean;
   /** As a bridge's port: exchange frames only with ports that are not isolated. */

@@ -11,6 +11,8 @@ export interface LinkFact {
   readonly mtu: number;
   readonly up: boolean;
   readonly promisc: boolean;
+  readonly allmulticast: boolean;
+  readonly txQueueLength: number;
   /** As ip-link(8) names it; undefined for a link without a kind, such as `lo` or a network card. */
   readonly kind: string | undefined;
   /** Addresses in CIDR notation. */
@@ -38,6 +40,8 @@ export interface Facts {
   readonly links: ReadonlyMap<string, LinkFact | undefined>;
   /** The values of the kernel parameters asked for, by `<where>/<name>`; undefined for one that is not there. */
   readonly sysctls: ReadonlyMap<string, string | undefined>;
+  /** The texts of the files asked for, by path; undefined for one that is not there. */
+  readonly files?: ReadonlyMap<string, string | undefined>;
 }
 
 export interface LinkQuestion {
@@ -55,6 +59,8 @@ export interface SysctlQuestion {
 
 /** The attachment that a planner asks about, as the runtime names it. */
 export interface About {
+  /** Undefined for STATUS. */
+  readonly containerId: string | undefined;
   /** The interface in the container; undefined for STATUS. */
   readonly ifname: string | undefined;
   /** The result of the plugin before in the chain. */
@@ -76,6 +82,8 @@ export interface Planner<Config> {
   readonly links: (config: Config, about: About) => readonly LinkQuestion[];
   /** The kernel parameters whose present values the plan depends on. */
   readonly sysctls?: (config: Config, about: About) => readonly SysctlQuestion[];
+  /** Paths of the files whose texts the plan depends on. */
+  readonly files?: (config: Config, about: About) => readonly string[];
   readonly plan: (config: Config, facts: Facts) => Plan;
   /** Why ADD could not succeed now, each a sentence; for STATUS. */
   readonly obstacles: (config: Config, links: Facts["links"]) => readonly string[];

@@ -115,6 +115,16 @@ export function list<T>(schema: Schema<T>): Schema<T[]> {
   };
 }
 
+/** An object of any keys whose values are all of one schema. */
+export function mapOf<T>(schema: Schema<T>): Schema<ReadonlyMap<string, T>> {
+  return (value, field) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      throw new ConfigError(field, "must be an object", { value });
+    }
+    return new Map(Object.entries(value).map(([key, item]) => [key, schema(item, `${field}.${key}`)]));
+  };
+}
+
 export const interfaceName: Schema<string> = (value, field) => {
   const name = text(value, field);
   const problem = interfaceNameProblem(name);

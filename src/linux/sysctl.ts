@@ -22,6 +22,16 @@ export function readSysctl(name: string): string | undefined {
   }
 }
 
+/** As {@link readSysctl}; null for a parameter that can only be written, such as `net/ipv4/route/flush`. */
+export function readSysctlUnlessWriteOnly(name: string): string | undefined | null {
+  try {
+    return readSysctl(name);
+  } catch (error) {
+    if (fileErrorCode(error) === "EACCES") return null;
+    throw error;
+  }
+}
+
 /** Sets a parameter. Throws KernelError, `ENOENT` where there is none of this name. */
 export function writeSysctl(name: string, value: string): void {
   try {

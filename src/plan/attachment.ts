@@ -281,7 +281,7 @@ function gc<C>(planner: Planner<C>, call: NetworkCall, environment: Environment)
 function status<C>(planner: Planner<C>, call: NetworkCall, environment: Environment): void {
   const config = planner.parse(call.config, new Map());
   withMachine(call, undefined, environment, ({ kernel }) => {
-    const questions = planner.links(config, { ifname: undefined, prevResult: undefined });
+    const questions = planner.links(config, { containerId: undefined, ifname: undefined, prevResult: undefined });
     const obstacles = planner.obstacles(config, askLinks(questions, kernel));
     if (obstacles.length > 0) throw new NotAvailableError(obstacles.join("; "));
   });

@@ -2,9 +2,10 @@
 
 import type { About, Facts, LinkFact, LinkQuestion, Planner, SysctlQuestion } from "../core/planner.ts";
 import type { Call } from "../core/plugin.ts";
+import { readTextIfExists } from "../linux/file.ts";
 import { listAddresses } from "../linux/netlink/rtnetlink/address.ts";
-import { IFF_PROMISC, IFF_UP } from "../linux/netlink/rtnetlink/link/link.ts";
-import { readSysctl } from "../linux/sysctl.ts";
+import { IFF_ALLMULTI, IFF_PROMISC, IFF_UP } from "../linux/netlink/rtnetlink/link/link.ts";
+import { readSysctlUnlessWriteOnly } from "../linux/sysctl.ts";
 import type { Kernel } from "../resources/kernel.ts";
 
 /** What the planner asks, and what the call says. `known` has what only the caller can know. Throws KernelError. */
@@ -16,7 +17,8 @@ export function gatherFacts<C>(
   known: Pick<Facts, "bootId" | "ipam"> & Partial<Pick<Facts, "adopted" | "recovering">>,
 ): Facts {
   const ifname = planner.ifname ?? call.ifname;
-  const about: About = { ifname, prevResult: call.config.prevResult };
+  const about: About = { containerId: call.containerId, ifname, prevResult: call.config.prevResult };
+  const files = planner.files?.(config, about);
   return {
     key: { network: call.config.name, containerId: call.containerId, ifname },
     netns: call.netns ?? "",
@@ -27,6 +29,7 @@ export function gatherFacts<C>(
     recovering: known.recovering ?? false,
     links: askLinks(planner.links(config, about), kernel),
     sysctls: askSysctls(planner.sysctls?.(config, about) ?? [], kernel),
+    ...(files === undefined ? {} : { files: new Map(files.map((path) => [path, readTextIfExists(path)])) }),
   };
 }
 
@@ -45,7 +48,7 @@ function askSysctls(questions: readonly SysctlQuestion[], kernel: Kernel): Map<s
     if (kernel.has(where))
       values.set(
         `${where}/${name}`,
-        kernel.within(where, () => readSysctl(name)),
+        kernel.within(where, () => readSysctlUnlessWriteOnly(name) ?? undefined),
       );
   }
   return values;
@@ -60,6 +63,8 @@ function askLink({ where, name, addresses }: LinkQuestion, kernel: Kernel): Link
     mtu: link.mtu ?? 0,
     up: (link.flags & IFF_UP) !== 0,
     promisc: (link.flags & IFF_PROMISC) !== 0,
+    allmulticast: (link.flags & IFF_ALLMULTI) !== 0,
+    txQueueLength: link.transmitQueueLength ?? 0,
     kind: link.info?.kind,
     addresses: found.map(({ local, address, prefixLength }) => `${local ?? address}/${prefixLength}`),
   };

@@ -1,8 +1,14 @@
-/** Settings of links that are there: up, promiscuous, and those of a bridge's port. */
+/** Settings of links that are there: flags, MAC, MTU, the transmit queue's length, and those of a bridge's port. */
 
 import type { LinkSettings, LinkSettingsResource } from "../core/plan.ts";
 import type { NetlinkRequest } from "../linux/netlink/message.ts";
-import { changeLink, IFF_PROMISC, IFF_UP, type KernelLink } from "../linux/netlink/rtnetlink/link/link.ts";
+import {
+  changeLink,
+  IFF_ALLMULTI,
+  IFF_PROMISC,
+  IFF_UP,
+  type KernelLink,
+} from "../linux/netlink/rtnetlink/link/link.ts";
 import { commandIn, type ResourceKind } from "./resource.ts";
 
 export const linkSettings: ResourceKind<LinkSettingsResource> = {
@@ -11,19 +17,18 @@ export const linkSettings: ResourceKind<LinkSettingsResource> = {
     const before = kernel.hasMade(where, link) ? undefined : kernel.link(where, link);
     if (before !== undefined && differences(set, before).length === 0) return;
     kernel.post(where, change(link, set), (error) => {
-      if (error !== undefined) throw error;
       kernel.changed(where, link);
+      // Of several settings the kernel may have changed some before it refused another.
       if (before !== undefined) undo(() => kernel.execute(where, change(link, valuesOf(before, set)), "ENODEV"));
+      if (error !== undefined) throw error;
     });
   },
   verify({ where, link, set }, kernel) {
     if (!kernel.has(where)) return ["the container's network namespace is gone"];
     const found = kernel.link(where, link);
     if (found === undefined) return [`link "${link}" is gone`];
-    return differences(set, found).map((name) => {
-      if (name === "up") return `link "${link}" is ${set.up ? "down" : "up"}`;
-      return `${name} of link "${link}" is ${set[name] ? "off" : "on"}`;
-    });
+    const present = valuesOf(found, set);
+    return differences(set, found).map((name) => finding(link, name, present[name], set[name]));
   },
   remove({ where, link, restore }, kernel) {
     if (restore !== undefined && kernel.has(where)) kernel.execute(where, change(link, restore), "ENODEV");
@@ -35,21 +40,31 @@ export const linkSettings: ResourceKind<LinkSettingsResource> = {
 };
 
 function change(name: string, set: LinkSettings): NetlinkRequest {
-  const flags = (set.up ? IFF_UP : 0) | (set.promisc ? IFF_PROMISC : 0);
-  const changed = (set.up === undefined ? 0 : IFF_UP) | (set.promisc === undefined ? 0 : IFF_PROMISC);
+  const flags = (set.up ? IFF_UP : 0) | (set.promisc ? IFF_PROMISC : 0) | (set.allmulticast ? IFF_ALLMULTI : 0);
+  const changed =
+    (set.up === undefined ? 0 : IFF_UP) |
+    (set.promisc === undefined ? 0 : IFF_PROMISC) |
+    (set.allmulticast === undefined ? 0 : IFF_ALLMULTI);
   const isPort = set.hairpin !== undefined || set.isolated !== undefined;
   const info = isPort
     ? { portKind: "bridge", bridgePort: { hairpin: set.hairpin, isolated: set.isolated } }
     : undefined;
-  return changeLink({ name, flags, change: changed, info });
+  const { mac: address, mtu, txQueueLength: transmitQueueLength } = set;
+  const request = changeLink({ name, address, mtu, transmitQueueLength, flags, change: changed, info });
+  return { ...request, operation: `${request.operation} to ${[...linkWords(set), ...portWords(set)].join(" ")}` };
 }
 
 /** What a link has for each of the settings in `which`. */
-function valuesOf({ flags, info }: KernelLink, which: LinkSettings): LinkSettings {
-  const asked = (name: keyof LinkSettings, value: boolean) => (which[name] === undefined ? undefined : value);
+function valuesOf(link: KernelLink, which: LinkSettings): LinkSettings {
+  const { flags, info } = link;
+  const asked = <T>(name: keyof LinkSettings, value: T) => (which[name] === undefined ? undefined : value);
   return {
     up: asked("up", (flags & IFF_UP) !== 0),
     promisc: asked("promisc", (flags & IFF_PROMISC) !== 0),
+    allmulticast: asked("allmulticast", (flags & IFF_ALLMULTI) !== 0),
+    mac: asked("mac", link.address),
+    mtu: asked("mtu", link.mtu),
+    txQueueLength: asked("txQueueLength", link.transmitQueueLength),
     hairpin: asked("hairpin", info?.bridgePort?.hairpin ?? false),
     isolated: asked("isolated", info?.bridgePort?.isolated ?? false),
   };
@@ -60,18 +75,45 @@ function differences(wanted: LinkSettings, link: KernelLink): (keyof LinkSetting
   return (Object.keys(found) as (keyof LinkSettings)[]).filter((name) => found[name] !== wanted[name]);
 }
 
+const TITLES: Partial<Record<keyof LinkSettings, string>> = {
+  mac: "MAC",
+  mtu: "MTU",
+  txQueueLength: "transmit queue length",
+};
+
+function finding(link: string, name: keyof LinkSettings, found: unknown, wanted: unknown): string {
+  if (name === "up") return `link "${link}" is ${wanted ? "down" : "up"}`;
+  const title = TITLES[name];
+  if (title === undefined) return `${name} of link "${link}" is ${wanted ? "off" : "on"}`;
+  return `link "${link}" has ${title} ${found}, not ${wanted}`;
+}
+
 function commands(link: string, set: LinkSettings): string[] {
-  const words = [
-    ...(set.promisc === undefined ? [] : [`promisc ${onOff(set.promisc)}`]),
-    ...(set.up === undefined ? [] : [set.up ? "up" : "down"]),
-  ];
-  const port = [
-    ...(set.hairpin === undefined ? [] : [`hairpin ${onOff(set.hairpin)}`]),
-    ...(set.isolated === undefined ? [] : [`isolated ${onOff(set.isolated)}`]),
-  ];
+  const words = linkWords(set);
+  const port = portWords(set);
   return [
     ...(words.length === 0 ? [] : [`ip link set dev ${link} ${words.join(" ")}`]),
     ...(port.length === 0 ? [] : [`bridge link set dev ${link} ${port.join(" ")}`]),
+  ];
+}
+
+/** As ip-link(8) has them. */
+function linkWords(set: LinkSettings): string[] {
+  return [
+    ...(set.mac === undefined ? [] : [`address ${set.mac}`]),
+    ...(set.mtu === undefined ? [] : [`mtu ${set.mtu}`]),
+    ...(set.txQueueLength === undefined ? [] : [`txqueuelen ${set.txQueueLength}`]),
+    ...(set.allmulticast === undefined ? [] : [`allmulticast ${onOff(set.allmulticast)}`]),
+    ...(set.promisc === undefined ? [] : [`promisc ${onOff(set.promisc)}`]),
+    ...(set.up === undefined ? [] : [set.up ? "up" : "down"]),
+  ];
+}
+
+/** As bridge(8) has them. */
+function portWords(set: LinkSettings): string[] {
+  return [
+    ...(set.hairpin === undefined ? [] : [`hairpin ${onOff(set.hairpin)}`]),
+    ...(set.isolated === undefined ? [] : [`isolated ${onOff(set.isolated)}`]),
   ];
 }
 

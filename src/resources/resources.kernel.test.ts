@@ -92,6 +92,23 @@ const kinds: readonly {
     finding: 'hairpin of link "veth0" is off',
   },
   {
+    title: "MAC, MTU and the like of a link",
+    first: [veth],
+    resource: {
+      kind: "link-settings",
+      where: "container",
+      link: "eth0",
+      set: { mac: "02:00:00:00:00:09", mtu: 1300, txQueueLength: 77, allmulticast: true, promisc: true },
+    },
+    damage: ({ container }) =>
+      container.sh("ip link set eth0 address 02:00:00:00:00:08 mtu 1280 txqueuelen 5 allmulticast off promisc off"),
+    finding: [
+      'promisc of link "eth0" is off; allmulticast of link "eth0" is off',
+      'link "eth0" has MAC 02:00:00:00:00:08, not 02:00:00:00:00:09; link "eth0" has MTU 1280, not 1300',
+      'link "eth0" has transmit queue length 5, not 77',
+    ].join("; "),
+  },
+  {
     title: "an IPv4 address",
     first: [veth],
     resource: { kind: "address", where: "container", link: "eth0", address: "10.0.0.5/24" },
@@ -143,6 +160,12 @@ const kinds: readonly {
     resource: { kind: "sysctl", where: "container", name: "net/ipv4/ip_forward", value: "1" },
     damage: ({ container }) => container.sh("sysctl -qw net.ipv4.ip_forward=0"),
     finding: "sysctl net/ipv4/ip_forward is 0, not 1",
+  },
+  {
+    title: "a sysctl of several numbers",
+    resource: { kind: "sysctl", where: "container", name: "net/ipv4/ip_local_port_range", value: "1024  65000" },
+    damage: ({ container }) => container.sh("sysctl -qw net.ipv4.ip_local_port_range='2048 65000'"),
+    finding: "sysctl net/ipv4/ip_local_port_range is 2048\t65000, not 1024  65000",
   },
   {
     title: "an nf_tables table",
@@ -281,6 +304,50 @@ describe("conflicts", () => {
     make(place, { kind: "address", where: "host", link: "br0", address: "fd02::1/64", others: "refuse" });
     expect(place.host.sh("ip -br address show br0")).toContain("fd01::1/64");
   });
+});
+
+describe("settings that are given back", () => {
+  const set = { mac: "02:00:00:00:00:09", mtu: 1300, txQueueLength: 77, allmulticast: true };
+  const restore = { mac: "02:00:00:00:00:02", mtu: 1400, txQueueLength: 1000, allmulticast: false };
+  const settings: Resource = { kind: "link-settings", where: "container", link: "eth0", set, restore };
+
+  test("are those that were there before", () => {
+    const place = fresh();
+    make(place, veth);
+    const before = place.container.sh("ip -d link show eth0");
+    make(place, settings);
+    expect(place.container.sh("ip -d link show eth0")).not.toBe(before);
+    expect(unmake(place, settings)).toEqual([]);
+    expect(place.container.sh("ip -d link show eth0")).toBe(before);
+  });
+
+  test("of which the kernel refuses one leave none of the others behind", () => {
+    const place = fresh();
+    make(place, veth);
+    const before = place.container.sh("ip -d link show eth0");
+    within(place, (machine) => {
+      const undo = undoStack();
+      const tooLarge: Resource = { ...settings, set: { ...set, mtu: 70_000 } };
+      expect(() => apply([tooLarge], machine, undo)).toThrow(
+        'Cannot change link "eth0" to address 02:00:00:00:00:09 mtu 70000 txqueuelen 77 allmulticast on: EINVAL (mtu greater than device maximum)',
+      );
+      expect(rollBack(undo.own)).toEqual([]);
+    });
+    expect(place.container.sh("ip -d link show eth0")).toBe(before);
+  });
+
+  test("of a link that has gone are nobody's", () => {
+    const place = fresh();
+    expect(unmake(place, settings)).toEqual([]);
+  });
+});
+
+test("a sysctl that can only be written is written", () => {
+  const place = fresh();
+  const flush: Resource = { kind: "sysctl", where: "container", name: "net/ipv4/route/flush", value: "1" };
+  make(place, flush);
+  expect(findings(place, flush)).toEqual([]);
+  expect(unmake(place, { ...flush, restore: "1" })).toEqual([]);
 });
 
 describe("what is not ours stays", () => {

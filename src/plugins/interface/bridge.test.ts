@@ -71,6 +71,8 @@ describe("a plan is complete before anything is touched", () => {
       mtu: 1500,
       up: true,
       promisc: false,
+      allmulticast: false,
+      txQueueLength: 1000,
       kind: "bridge",
       addresses: [],
     };
@@ -190,7 +192,8 @@ describe("masquerade", () => {
 describe("STATUS", () => {
   test("says when the bridge's name is another link's", () => {
     const config = bridge.parse({ cniVersion: "1.1.0", name: "net", type: "bridge" } as NetworkConfig, new Map());
-    const fact = { mac: "", mtu: 1500, up: true, promisc: false, kind: "dummy", addresses: [] };
+    const flags = { up: true, promisc: false, allmulticast: false };
+    const fact: LinkFact = { mac: "", mtu: 1500, txQueueLength: 1000, ...flags, kind: "dummy", addresses: [] };
     expect(bridge.obstacles(config, new Map([["host/cni0", fact]]))).toEqual(['"cni0" is there but is not a bridge']);
     expect(bridge.obstacles(config, new Map([["host/cni0", { ...fact, kind: "bridge" }]]))).toEqual([]);
     expect(bridge.obstacles(config, new Map([["host/cni0", undefined]]))).toEqual([]);
