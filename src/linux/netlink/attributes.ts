@@ -105,6 +105,17 @@ export function listOf<T>(itemType: number, item: Wire<T>): PlacedWire<readonly 
   );
 }
 
+/** A list as attributes numbered from 1, in order. */
+export function numberedList<T>(item: Wire<T>): PlacedWire<readonly T[]> {
+  const flags = isNested(item) ? NLA_F_NESTED : 0;
+  return wire<readonly T[]>(
+    (out, items) => {
+      for (const [i, value] of items.entries()) writeAttribute(out, (i + 1) | flags, item, value);
+    },
+    (input, at, end) => readAttributes(bytesIn(input, at, end)).map(({ payload }) => item.read(payload)),
+  );
+}
+
 /** A message's fixed header, then its attributes. */
 export function message<H extends object, A extends WithUnknown>(
   header: FixedWire<H>,

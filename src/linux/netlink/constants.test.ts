@@ -8,6 +8,10 @@ import { headers, needs } from "../../../test/support/needs.ts";
 import * as libc from "../libc.ts";
 import * as netlinkMessage from "./message.ts";
 import * as address from "./rtnetlink/address.ts";
+import { action } from "./rtnetlink/filter/action.ts";
+import * as filter from "./rtnetlink/filter/filter.ts";
+import * as mirred from "./rtnetlink/filter/mirred.ts";
+import * as u32Filter from "./rtnetlink/filter/u32.ts";
 import { type BridgeData, bridgeData } from "./rtnetlink/link/bridge.ts";
 import { type BridgePortData, bridgePortData } from "./rtnetlink/link/bridge-port.ts";
 import { linkInfo } from "./rtnetlink/link/info.ts";
@@ -17,8 +21,11 @@ import * as macvlan from "./rtnetlink/link/macvlan.ts";
 import { vlanData } from "./rtnetlink/link/vlan.ts";
 import { vrfData, vrfPortData } from "./rtnetlink/link/vrf.ts";
 import * as neighbour from "./rtnetlink/neighbour.ts";
+import * as qdisc from "./rtnetlink/qdisc/qdisc.ts";
+import * as tbf from "./rtnetlink/qdisc/tbf.ts";
 import * as route from "./rtnetlink/route.ts";
 import * as rule from "./rtnetlink/rule.ts";
+import * as trafficControl from "./rtnetlink/traffic-control.ts";
 import * as socket from "./socket.ts";
 import * as subscription from "./subscription.ts";
 import { encode, u32, type Wire } from "./wire.ts";
@@ -39,11 +46,33 @@ const HEADERS = [
   "linux/neighbour.h",
   "linux/fib_rules.h",
   "linux/veth.h",
+  "linux/if_ether.h",
+  "linux/pkt_sched.h",
+  "linux/pkt_cls.h",
+  "linux/tc_act/tc_mirred.h",
 ] as const;
 
 /** Each exported number whose name is the header's. */
 function exportedConstants(): [string, number][] {
-  const modules = [libc, netlinkMessage, address, link, ipvlan, macvlan, neighbour, route, rule, socket, subscription];
+  const modules = [
+    libc,
+    netlinkMessage,
+    address,
+    filter,
+    ipvlan,
+    link,
+    macvlan,
+    mirred,
+    neighbour,
+    qdisc,
+    route,
+    rule,
+    socket,
+    subscription,
+    tbf,
+    trafficControl,
+    u32Filter,
+  ];
   return modules.flatMap((exported) =>
     Object.entries(exported).flatMap(([name, value]): [string, number][] =>
       typeof value === "number" && !OURS.has(name) ? [[name, value]] : [],
@@ -52,7 +81,7 @@ function exportedConstants(): [string, number][] {
 }
 
 /** Numbers of ours that no header names. */
-const OURS: ReadonlySet<string> = new Set(["NLMSG_HEADER"]);
+const OURS: ReadonlySet<string> = new Set(["NLMSG_HEADER", "PSCHED_TICK_NS", "TC_H_CLSACT_INGRESS"]);
 
 /** Which attribute a field is written as: its number, found by encoding the field alone. */
 function attributeNumber(
@@ -91,6 +120,27 @@ const ROUTE_HEADER = {
   flags: 0,
 };
 const RULE_HEADER = { family: 0, destinationLength: 0, sourceLength: 0, tos: 0, table8: 0, action: 0, flags: 0 };
+const TC_HEADER = { family: 0, index: 0, handle: 0, parent: 0, info: 0 };
+const MIRRED_PARAMETERS = {
+  actionIndex: 0,
+  capabilities: 0,
+  action: 0,
+  references: 0,
+  bindings: 0,
+  direction: 0,
+  index: 0,
+};
+const RATE_SPEC = { cellLog: 0, linkLayer: 0, overhead: 0, cellAlign: 0, mpu: 0, rate: 0 };
+const U32_HEADER = {
+  flags: 0,
+  offsetShift: 0,
+  count: 0,
+  offsetMask: 0,
+  offset: 0,
+  offsetOffset: 0,
+  hashOffset: 0,
+  hashMask: 0,
+};
 const NEIGHBOUR_HEADER = { family: 0, index: 0, state: 0, flags: 0, type: 0 };
 
 const BRIDGE_FIELDS: { readonly [K in Exclude<keyof BridgeData, "unknown">]-?: string } = {
@@ -267,6 +317,65 @@ const FORMATS: readonly Format[] = [
       ["protocol", "FRA_PROTOCOL", 1],
     ],
   },
+  {
+    wire: qdisc.qdiscMessage,
+    header: TC_HEADER,
+    headerSize: 20,
+    fields: [
+      ["kind", "TCA_KIND", TEXT],
+      ["data", "TCA_OPTIONS", new Uint8Array()],
+      ["tbf", "TCA_OPTIONS", {}],
+    ],
+  },
+  {
+    wire: tbf.tbfData,
+    header: {},
+    headerSize: 0,
+    fields: [
+      ["parameters", "TCA_TBF_PARMS", tbf.tokenBucketData({ rate: 1, burst: 1, limit: 1 }).parameters],
+      ["rate64", "TCA_TBF_RATE64", 1n],
+      ["burst", "TCA_TBF_BURST", 1],
+    ],
+  },
+  {
+    wire: filter.filterMessage,
+    header: TC_HEADER,
+    headerSize: 20,
+    fields: [
+      ["kind", "TCA_KIND", TEXT],
+      ["data", "TCA_OPTIONS", new Uint8Array()],
+      ["u32", "TCA_OPTIONS", {}],
+    ],
+  },
+  {
+    wire: u32Filter.u32Data,
+    header: {},
+    headerSize: 0,
+    fields: [
+      ["classId", "TCA_U32_CLASSID", 1],
+      ["hash", "TCA_U32_HASH", 1],
+      ["divisor", "TCA_U32_DIVISOR", 1],
+      ["selector", "TCA_U32_SEL", u32Filter.EVERYTHING],
+      ["actions", "TCA_U32_ACT", []],
+      ["flags", "TCA_U32_FLAGS", 1],
+    ],
+  },
+  {
+    wire: action,
+    header: {},
+    headerSize: 0,
+    fields: [
+      ["kind", "TCA_ACT_KIND", TEXT],
+      ["data", "TCA_ACT_OPTIONS", new Uint8Array()],
+      ["mirred", "TCA_ACT_OPTIONS", {}],
+    ],
+  },
+  {
+    wire: mirred.mirredData,
+    header: {},
+    headerSize: 0,
+    fields: [["parameters", "TCA_MIRRED_PARMS", MIRRED_PARAMETERS]],
+  },
 ];
 
 /** Where a header's member lies: the offset and the size of the bytes that change with it. */
@@ -360,6 +469,78 @@ const STRUCTURES: readonly Structure[] = [
       table8: "table",
       action: "action",
       flags: "flags",
+    },
+  },
+  {
+    name: "tcmsg",
+    size: 20,
+    wire: trafficControl.tcHeader,
+    header: TC_HEADER,
+    members: {
+      family: "tcm_family",
+      index: "tcm_ifindex",
+      handle: "tcm_handle",
+      parent: "tcm_parent",
+      info: "tcm_info",
+    },
+  },
+  {
+    name: "tc_ratespec",
+    size: 12,
+    wire: tbf.rateSpec,
+    header: RATE_SPEC,
+    members: {
+      cellLog: "cell_log",
+      linkLayer: "linklayer",
+      overhead: "overhead",
+      cellAlign: "cell_align",
+      mpu: "mpu",
+      rate: "rate",
+    },
+  },
+  {
+    name: "tc_tbf_qopt",
+    size: 36,
+    wire: tbf.tbfParameters,
+    header: { rate: RATE_SPEC, peakRate: RATE_SPEC, limit: 0, buffer: 0, mtu: 0 },
+    members: { limit: "limit", buffer: "buffer", mtu: "mtu" },
+  },
+  {
+    name: "tc_u32_sel",
+    size: 16,
+    wire: u32Filter.u32Header,
+    header: U32_HEADER,
+    members: {
+      flags: "flags",
+      offsetShift: "offshift",
+      count: "nkeys",
+      offsetMask: "offmask",
+      offset: "off",
+      offsetOffset: "offoff",
+      hashOffset: "hoff",
+      hashMask: "hmask",
+    },
+  },
+  {
+    name: "tc_u32_key",
+    size: 16,
+    wire: u32Filter.u32Key,
+    header: { mask: 0, value: 0, offset: 0, offsetMask: 0 },
+    members: { mask: "mask", value: "val", offset: "off", offsetMask: "offmask" },
+  },
+  {
+    name: "tc_mirred",
+    size: 28,
+    wire: mirred.mirredParameters,
+    header: MIRRED_PARAMETERS,
+    members: {
+      actionIndex: "index",
+      capabilities: "capab",
+      action: "action",
+      references: "refcnt",
+      bindings: "bindcnt",
+      direction: "eaction",
+      index: "ifindex",
     },
   },
 ];

@@ -14,6 +14,7 @@ export const NLMSG_MIN_TYPE = 16;
 export const NLM_F_REQUEST = 0x1;
 export const NLM_F_MULTI = 0x2;
 export const NLM_F_ACK = 0x4;
+export const NLM_F_ECHO = 0x8;
 export const NLM_F_DUMP_INTR = 0x10;
 /** Modifiers of a request that changes something. */
 export const NLM_F_REPLACE = 0x100;

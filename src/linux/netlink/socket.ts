@@ -140,6 +140,27 @@ export class NetlinkSocket {
     }
   }
 
+  /** Asks for one object of which the kernel may say nothing at all: undefined then. Throws NetlinkError. */
+  find(request: NetlinkRequest): Reply | undefined {
+    this.flush();
+    const sequence = this.#next();
+    writeMessage(this.#out, request, NLM_F_REQUEST | NLM_F_ACK, sequence);
+    this.#send();
+    let found: Reply | undefined;
+    for (;;) {
+      for (const answer of this.#receive()) {
+        if (answer.sequence !== sequence) continue;
+        if (answer.type !== NLMSG_ERROR) {
+          found = { type: answer.type, payload: answer.payload.slice() };
+          continue;
+        }
+        const error = decodeAck(request.operation, answer);
+        if (error !== undefined) throw error;
+        return found;
+      }
+    }
+  }
+
   /**
    * Asks for all objects that match. A dump during which they changed may miss some of them: the kernel says so, and
    * the dump is taken again. Throws NetlinkError; `EINTR` when they never stop changing.

@@ -5,6 +5,7 @@ import { formatIpBytes } from "../../../core/ip.ts";
 import { formatMac } from "../../../core/mac.ts";
 import { encode, type Wire } from "../wire.ts";
 import { addressMessage } from "./address.ts";
+import { filterMessage } from "./filter/filter.ts";
 import { bridgeData } from "./link/bridge.ts";
 import { bridgePortData } from "./link/bridge-port.ts";
 import { ipvlanData } from "./link/ipvlan.ts";
@@ -13,6 +14,7 @@ import { macvlanData } from "./link/macvlan.ts";
 import { vlanData } from "./link/vlan.ts";
 import { vrfData } from "./link/vrf.ts";
 import { neighbourMessage } from "./neighbour.ts";
+import { qdiscMessage } from "./qdisc/qdisc.ts";
 import { routeMessage } from "./route.ts";
 import { ruleMessage } from "./rule.ts";
 
@@ -106,6 +108,59 @@ const kind = fc.oneof(
 );
 const info = fc.tuple(kind, port).map(([a, b]) => ({ ...a, ...b }));
 
+const tcHeader = { family: u8, index: i32, handle: u32, parent: u32, info: u32 };
+const rate = fc.record({ cellLog: u8, linkLayer: u8, overhead: u16, cellAlign: u16, mpu: u16, rate: u32 });
+const tbf = fields(
+  {},
+  {
+    parameters: fc.record({ rate, peakRate: rate, limit: u32, buffer: u32, mtu: u32 }),
+    rate64: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+    burst: u32,
+  },
+);
+const otherKind = fc.record({ kind: fc.constant("other"), data: fc.uint8Array({ maxLength: 9 }) });
+const qdisc = fc
+  .tuple(fields(tcHeader, {}), fc.oneof(otherKind, fc.record({ kind: fc.constant("tbf"), tbf })))
+  .map(([header, data]) => ({ ...header, ...data }));
+
+const mirred = fields(
+  {},
+  {
+    parameters: fc.record({
+      actionIndex: u32,
+      capabilities: u32,
+      action: i32,
+      references: i32,
+      bindings: i32,
+      direction: i32,
+      index: u32,
+    }),
+  },
+);
+const u32Filter = fields(
+  {},
+  {
+    classId: u32,
+    hash: u32,
+    divisor: u32,
+    selector: fc.record({
+      flags: u8,
+      offsetShift: u8,
+      offsetMask: u16,
+      offset: u16,
+      offsetOffset: u16,
+      hashOffset: u16,
+      hashMask: u32,
+      keys: fc.array(fc.record({ mask: u32, value: u32, offset: i32, offsetMask: i32 }), { maxLength: 4 }),
+    }),
+    actions: fc.array(fc.oneof(otherKind, fc.record({ kind: fc.constant("mirred"), mirred })), { maxLength: 3 }),
+    flags: u32,
+  },
+);
+const filter = fc
+  .tuple(fields(tcHeader, {}), fc.oneof(otherKind, fc.record({ kind: fc.constant("u32"), u32: u32Filter })))
+  .map(([header, data]) => ({ ...header, ...data }));
+
 const formats: readonly (readonly [string, Wire<unknown>, fc.Arbitrary<unknown>])[] = [
   ["link", linkMessage, fields(linkHeader, { ...linkFields, info })],
   ["bridge", bridgeData, bridge],
@@ -178,6 +233,8 @@ const formats: readonly (readonly [string, Wire<unknown>, fc.Arbitrary<unknown>]
       },
     ),
   ],
+  ["queueing discipline", qdiscMessage, qdisc],
+  ["filter", filterMessage, filter],
 ] as const;
 
 /** A value with each byte array, and each unknown attribute, as plain text. */
