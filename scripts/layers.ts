@@ -14,6 +14,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   cni: ["core", "linux", "plan"],
   plugins: ["core"],
   ipam: ["core", "linux"],
+  store: ["core", "linux"],
   lab: ["core", "linux", "resources", "plan", "cni"],
   cli: ["core", "linux", "resources", "plan", "cni", "plugins", "ipam", "lab"],
   "main.ts": ["core", "linux", "cni", "plugins", "cli"],

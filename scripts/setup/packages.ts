@@ -23,6 +23,8 @@ const TOOLS: readonly Tool[] = [
   { command: "podman", debian: "podman" },
   { command: "busybox", debian: "busybox-static", suits: isStatic },
   { command: "strace", debian: "strace" },
+  { command: "etcd", debian: "etcd-server" },
+  { command: "openssl", debian: "openssl" },
   { command: "gcc", debian: "gcc libc6-dev linux-libc-dev" },
 ];
 
