@@ -64,7 +64,7 @@ function layerOf(file: string): string {
 
 function importsOf(source: string): string[] {
   const found = source.matchAll(
-    /^(?:import|export)\s[^;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"|\bimport\("([^"]+)"\)/gm,
+    /^(?:import|export)\s[^;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"|\b(?:import|require)\("([^"]+)"\)/gm,
   );
   return [...found].map((match) => match[1] ?? match[2] ?? match[3] ?? "");
 }

@@ -1,15 +1,18 @@
-/** The plugins that this program is, wired to the machine that it runs on. */
+/**
+ * The plugins that this program is, wired to the machine that it runs on.
+ *
+ * A process is one of them, so each is loaded by itself when it is asked for. IPAM plugins are asked for in the middle
+ * of a call, which is synchronous.
+ */
 
 import { resolvePlugin } from "../cni/delegate.ts";
+import { late } from "../core/late.ts";
+import type { Planner } from "../core/planner.ts";
 import type { Plugin } from "../core/plugin.ts";
-import { hostLocal } from "../ipam/host-local/index.ts";
-import { staticIpam } from "../ipam/static.ts";
 import { readText } from "../linux/libc-file.ts";
 import { attachments } from "../plan/attachment.ts";
 import type { Environment } from "../plan/service.ts";
-import { bridge } from "../plugins/interface/bridge.ts";
-import { loopback } from "../plugins/interface/loopback.ts";
-import type { PluginType } from "../plugins/types.ts";
+import { type PluginType, pluginTypes } from "../plugins/types.ts";
 import { kernelKinds } from "../resources/kinds.ts";
 
 /** The folder of state that lasts until the next boot, unless TENDRIL_RUN_DIR names another one. */
@@ -21,20 +24,53 @@ export const DEFAULT_RUN_FOLDER = "/run/tendril";
  */
 const KILL_AFTER = "TENDRIL_TEST_KILL_AFTER_STEP";
 
-/** The plugin of a type, or undefined where this program is none of that name. */
-export function builtin(type: string): Plugin | undefined {
-  return isBuiltin(type) ? makers[type]() : undefined;
-}
+const hostLocal = late(
+  ["host-local"],
+  () => import("../ipam/host-local/index.ts"),
+  () => require("../ipam/host-local/index.ts"),
+);
+const staticIpam = late(
+  ["static"],
+  () => import("../ipam/static.ts"),
+  () => require("../ipam/static.ts"),
+);
 
-const makers: Readonly<Record<PluginType, () => Plugin>> = {
-  bridge: () => attachments(bridge, environment()),
-  loopback: () => attachments(loopback, environment()),
-  "host-local": () => hostLocal,
-  static: () => staticIpam,
+const loaders: Readonly<Record<PluginType, () => Promise<Plugin>>> = {
+  bridge: () => import("../plugins/interface/bridge.ts").then(({ bridge }) => planned(bridge)),
+  loopback: () => import("../plugins/interface/loopback.ts").then(({ loopback }) => planned(loopback)),
+  "host-local": () => import("../ipam/host-local/index.ts").then(({ hostLocal }) => hostLocal),
+  static: () => import("../ipam/static.ts").then(({ staticIpam }) => staticIpam),
 };
 
+function ipam(type: string): Plugin | undefined {
+  switch (type) {
+    case "host-local":
+      return hostLocal().hostLocal;
+    case "static":
+      return staticIpam().staticIpam;
+    default:
+      return undefined;
+  }
+}
+
+/** The plugin of a type, or undefined where this program is none of that name. */
+export async function loadBuiltin(type: string): Promise<Plugin | undefined> {
+  return isBuiltin(type) ? await loaders[type]() : undefined;
+}
+
+/** The same for whoever does not know beforehand which ones will be asked for: all are loaded. */
+export async function loadBuiltins(): Promise<(type: string) => Plugin | undefined> {
+  const loaded = new Map<string, Plugin>();
+  for (const type of pluginTypes) loaded.set(type, await loaders[type]());
+  return (type) => loaded.get(type);
+}
+
 function isBuiltin(type: string): type is PluginType {
-  return Object.hasOwn(makers, type);
+  return Object.hasOwn(loaders, type);
+}
+
+function planned<C>(planner: Planner<C>): Plugin {
+  return attachments(planner, environment());
 }
 
 function environment(): Environment {
@@ -42,7 +78,7 @@ function environment(): Environment {
     runFolder: process.env.TENDRIL_RUN_DIR || DEFAULT_RUN_FOLDER,
     bootId: readText("/proc/sys/kernel/random/boot_id").trim(),
     kinds: kernelKinds,
-    resolveIpam: (type) => resolvePlugin(type, builtin),
+    resolveIpam: (type) => resolvePlugin(type, ipam),
     step: killSwitch(process.env[KILL_AFTER]),
   };
 }

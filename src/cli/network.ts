@@ -22,7 +22,7 @@ import { ConfigError } from "../core/errors.ts";
 import type { Call, ValidAttachment } from "../core/plugin.ts";
 import type { Result } from "../core/result.ts";
 import { closeNetns, openNetnsIfExists } from "../linux/netns.ts";
-import { builtin, DEFAULT_RUN_FOLDER } from "./builtins.ts";
+import { DEFAULT_RUN_FOLDER, loadBuiltins } from "./builtins.ts";
 
 const VARIABLES = `
 Variables:
@@ -62,7 +62,7 @@ export function networkCommands(): Command[] {
   ];
 }
 
-type Verb = (network: Network, attachment: Attachment, options: { readonly explain?: boolean }) => void;
+type Verb = (network: Network, attachment: Attachment, options: { readonly explain?: boolean }) => Promise<void>;
 
 function attachmentCommand(name: string, description: string, verb: Verb): Command {
   return new Command(name)
@@ -74,23 +74,31 @@ function attachmentCommand(name: string, description: string, verb: Verb): Comma
     );
 }
 
-function add(network: Network, attachment: Attachment, { explain }: { readonly explain?: boolean }): void {
-  if (explain) explainAdd(network, attachment);
-  else print(resultJson(addNetwork(network, attachment, runtime()), network.cniVersion));
+async function add(
+  network: Network,
+  attachment: Attachment,
+  { explain }: { readonly explain?: boolean },
+): Promise<void> {
+  if (explain) await explainAdd(network, attachment);
+  else print(resultJson(addNetwork(network, attachment, await runtime()), network.cniVersion));
 }
 
-function check(network: Network, attachment: Attachment): void {
-  checkNetwork(network, attachment, runtime());
+async function check(network: Network, attachment: Attachment): Promise<void> {
+  checkNetwork(network, attachment, await runtime());
 }
 
-function del(network: Network, attachment: Attachment, { explain }: { readonly explain?: boolean }): void {
-  if (explain) explainDel(network, attachment);
-  else delNetwork(network, attachment, runtime());
+async function del(
+  network: Network,
+  attachment: Attachment,
+  { explain }: { readonly explain?: boolean },
+): Promise<void> {
+  if (explain) await explainDel(network, attachment);
+  else delNetwork(network, attachment, await runtime());
 }
 
-function gc(name: string, { all }: { readonly all?: boolean }): void {
+async function gc(name: string, { all }: { readonly all?: boolean }): Promise<void> {
   const network = findNetwork(name);
-  gcNetwork(network, all ? [] : aliveAttachments(network), runtime());
+  gcNetwork(network, all ? [] : aliveAttachments(network), await runtime());
 }
 
 /** cnitool takes none for alive; here those are that have their network namespace. */
@@ -102,12 +110,13 @@ function aliveAttachments(network: Network): ValidAttachment[] {
   });
 }
 
-function status(name: string): void {
-  statusNetwork(findNetwork(name), runtime());
+async function status(name: string): Promise<void> {
+  statusNetwork(findNetwork(name), await runtime());
 }
 
 /** What each plugin of the chain would do, told that those before it have done theirs. */
-function explainAdd(network: Network, attachment: Attachment): void {
+async function explainAdd(network: Network, attachment: Attachment): Promise<void> {
+  const builtin = await loadBuiltins();
   walkChain(network, attachment, (plugin, request) => {
     const call = callOf("ADD", request, attachment);
     const foresight = builtin(plugin.type)?.foreseeAdd?.(call);
@@ -121,7 +130,8 @@ function explainAdd(network: Network, attachment: Attachment): void {
   });
 }
 
-function explainDel(network: Network, attachment: Attachment): void {
+async function explainDel(network: Network, attachment: Attachment): Promise<void> {
+  const builtin = await loadBuiltins();
   const result: Result | undefined = readCachedResult(cacheFolder(), network, attachment);
   for (const plugin of network.plugins.toReversed()) {
     console.log(`# ${plugin.type}`);
@@ -164,9 +174,9 @@ function capabilityArgs(text: string | undefined): Record<string, unknown> {
   throw new ConfigError("CAP_ARGS", "must be a JSON object", { value: text });
 }
 
-function runtime(): Runtime {
+async function runtime(): Promise<Runtime> {
   return {
-    run: pluginRunner({ builtin, inherited: process.env }),
+    run: pluginRunner({ builtin: await loadBuiltins(), inherited: process.env }),
     path: pluginFolders(),
     cacheFolder: cacheFolder(),
     warn,

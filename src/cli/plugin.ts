@@ -2,26 +2,41 @@
 
 import { dispatch } from "../cni/dispatch.ts";
 import { ConfigError } from "../core/errors.ts";
+import { loadAhead } from "../core/late.ts";
 import type { Plugin } from "../core/plugin.ts";
 import { exitNow } from "../linux/libc.ts";
 import { readToEnd, writeAll } from "../linux/libc-file.ts";
 import { pluginTypes } from "../plugins/types.ts";
-import { builtin } from "./builtins.ts";
+import { loadBuiltin } from "./builtins.ts";
 
 /** Serves one call as the plugin of a type, or without one as that which the configuration names, and ends the process. */
-export function servePlugin(type: string | undefined): never {
-  const text = type === undefined ? readStdin() : undefined;
-  const wanted = type ?? typeOf(text ?? "");
-  const plugin = builtin(wanted) ?? unknownPlugin(wanted);
+export async function servePlugin(type: string | undefined): Promise<never> {
+  const input = readInput();
+  const wanted = type ?? typeOf(input.text);
+  const plugin = (await loadBuiltin(wanted)) ?? unknownPlugin(wanted);
+  await loadAhead(input.text);
   const status = dispatch({
     plugin,
     env: process.env,
-    stdin: () => text ?? readStdin(),
+    stdin: () => {
+      if (input.failure !== undefined) throw input.failure;
+      return input.text;
+    },
     stdout: (answer) => write(1, answer),
     stderr: (sentence) => write(2, sentence),
     about: `CNI plugin ${plugin.type} of tendril`,
   });
   exitNow(status);
+}
+
+/** Standard input, or why it cannot be read. A person who starts the executable by hand gives none. */
+function readInput(): { readonly text: string; readonly failure?: unknown } {
+  if (!process.env.CNI_COMMAND) return { text: "" };
+  try {
+    return { text: new TextDecoder().decode(readToEnd(0)) };
+  } catch (failure) {
+    return { text: "", failure };
+  }
 }
 
 function typeOf(text: string): string {
@@ -40,10 +55,6 @@ function unknownPlugin(type: string): Plugin {
     throw new ConfigError("type", `must be one of ${pluginTypes.join(", ")}`, { value: type });
   };
   return { type: "tendril", add: refuse, check: refuse, del: refuse, gc: refuse, status: refuse };
-}
-
-function readStdin(): string {
-  return new TextDecoder().decode(readToEnd(0));
 }
 
 function write(fd: number, text: string): void {

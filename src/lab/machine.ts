@@ -3,7 +3,7 @@
 import { TendrilError } from "../core/errors.ts";
 import type { Plugin } from "../core/plugin.ts";
 import { closeNetns, inNetns, namedNetnsPath, openNetns } from "../linux/netns.ts";
-import { apply, explain, type Kinds, type Machine, verify } from "../plan/engine.ts";
+import { apply, explain, type Machine, verify, withLeases } from "../plan/engine.ts";
 import { Kernel } from "../resources/kernel.ts";
 import { kernelKinds } from "../resources/kinds.ts";
 import { leaseKind } from "../resources/lease.ts";
@@ -14,7 +14,10 @@ function noIpam(type: string): Plugin {
   throw new TendrilError(`A lab's own resources take no addresses from IPAM plugin "${type}"`);
 }
 
-const kinds: Kinds = { ...kernelKinds, lease: leaseKind(noIpam, () => {}) };
+const kinds = withLeases(
+  kernelKinds,
+  leaseKind(noIpam, () => {}),
+);
 
 /** Makes a stage. Throws what the kernel refused; what was made until then stays, for `down`. */
 export function applyStage(lab: string, folder: string, stage: Stage): void {

@@ -6,9 +6,15 @@
 
 import type { LinkResource, Resource, ResourceKindName, ResourceOf, Where } from "../core/plan.ts";
 import type { Kernel } from "../resources/kernel.ts";
+import type { KernelKinds } from "../resources/kinds.ts";
 import type { Naming, ResourceKind } from "../resources/resource.ts";
 
 export type Kinds = { readonly [K in ResourceKindName]: ResourceKind<ResourceOf<K>> };
+
+/** All kinds, where those of the kernel are loaded as they are asked for: to copy them would ask for all. */
+export function withLeases(kinds: KernelKinds, lease: Kinds["lease"]): Kinds {
+  return Object.assign(Object.create(kinds), { lease });
+}
 
 /** What the engine works with. */
 export interface Machine {

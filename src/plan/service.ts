@@ -6,8 +6,9 @@ import type { Planner } from "../core/planner.ts";
 import { type Call, type NetworkCall, type Plugin, storeCall } from "../core/plugin.ts";
 import type { Netns } from "../linux/netns.ts";
 import { Kernel } from "../resources/kernel.ts";
+import type { KernelKinds } from "../resources/kinds.ts";
 import { leaseKind } from "../resources/lease.ts";
-import type { Kinds, Machine } from "./engine.ts";
+import { type Machine, withLeases } from "./engine.ts";
 import { gatherFacts } from "./facts.ts";
 import type { RecordId } from "./record.ts";
 
@@ -17,7 +18,7 @@ export interface Environment {
   readonly runFolder: string;
   readonly bootId: string;
   /** How to handle each kind of resource but leases. */
-  readonly kinds: Omit<Kinds, "lease">;
+  readonly kinds: KernelKinds;
   /** The IPAM plugin of a type: one of ours, or another vendor's executable. */
   readonly resolveIpam: (type: string) => Plugin;
   /** Told after each single step, for tests that end the process there. */
@@ -37,7 +38,7 @@ export function withMachine<T>(
 ): T {
   const kernel = new Kernel(container, runFolder);
   try {
-    return work({ kernel, kinds: { ...kinds, lease: leaseKind(resolveIpam, warn) }, step });
+    return work({ kernel, kinds: withLeases(kinds, leaseKind(resolveIpam, warn)), step });
   } finally {
     kernel.close();
   }

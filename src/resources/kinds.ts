@@ -1,34 +1,69 @@
-/** The kinds of resources that the kernel holds, by name. */
+/**
+ * The kinds of resources that the kernel holds, by name. Those that nearly every plan has are at hand; the others are
+ * loaded when a plan has one.
+ */
 
+import { late } from "../core/late.ts";
 import type { ResourceKindName, ResourceOf } from "../core/plan.ts";
 import { address } from "./address.ts";
 import { link } from "./link/index.ts";
 import { linkSettings } from "./link-settings.ts";
-import { neighbour } from "./neighbour.ts";
-import { nftChain } from "./nft-chain.ts";
-import { nftElement } from "./nft-element.ts";
-import { nftOwned } from "./nft-owned.ts";
-import { nftRule } from "./nft-rule.ts";
-import { nftTable } from "./nft-table.ts";
-import { portVlans } from "./port-vlans.ts";
 import type { ResourceKind } from "./resource.ts";
 import { route } from "./route.ts";
-import { rule } from "./rule.ts";
 import { sysctl } from "./sysctl.ts";
 
+const neighbour = late(
+  [],
+  () => import("./neighbour.ts"),
+  () => require("./neighbour.ts"),
+);
+const rule = late(
+  ["sbr"],
+  () => import("./rule.ts"),
+  () => require("./rule.ts"),
+);
+const portVlans = late(
+  ["vlan"],
+  () => import("./port-vlans.ts"),
+  () => require("./port-vlans.ts"),
+);
+const nft = late(
+  ["ipMasq", "macspoofchk", "portmap", "firewall"],
+  () => import("./nft.ts"),
+  () => require("./nft.ts"),
+);
+
 /** All but leases, which IPAM plugins hold. */
-export const kernelKinds: { readonly [K in Exclude<ResourceKindName, "lease">]: ResourceKind<ResourceOf<K>> } = {
+export type KernelKinds = { readonly [K in Exclude<ResourceKindName, "lease">]: ResourceKind<ResourceOf<K>> };
+
+export const kernelKinds: KernelKinds = {
   link,
   "link-settings": linkSettings,
-  "port-vlans": portVlans,
   address,
   route,
-  neighbour,
-  rule,
   sysctl,
-  "nft-table": nftTable,
-  "nft-chain": nftChain,
-  "nft-rule": nftRule,
-  "nft-element": nftElement,
-  "nft-owned": nftOwned,
+  get neighbour() {
+    return neighbour().neighbour;
+  },
+  get rule() {
+    return rule().rule;
+  },
+  get "port-vlans"() {
+    return portVlans().portVlans;
+  },
+  get "nft-table"() {
+    return nft().nftTable;
+  },
+  get "nft-chain"() {
+    return nft().nftChain;
+  },
+  get "nft-rule"() {
+    return nft().nftRule;
+  },
+  get "nft-element"() {
+    return nft().nftElement;
+  },
+  get "nft-owned"() {
+    return nft().nftOwned;
+  },
 };
