@@ -40,6 +40,7 @@ const loaders: Readonly<Record<PluginType, () => Promise<Plugin>>> = {
   loopback: () => import("../plugins/interface/loopback.ts").then(({ loopback }) => planned(loopback)),
   "host-local": () => import("../ipam/host-local/index.ts").then(({ hostLocal }) => hostLocal),
   static: () => import("../ipam/static.ts").then(({ staticIpam }) => staticIpam),
+  tuning: () => import("../plugins/chained/tuning.ts").then(({ tuning }) => planned(tuning)),
 };
 
 function ipam(type: string): Plugin | undefined {

@@ -23,6 +23,7 @@ import { closeNetns, type Netns, openNetns, openNetnsIfExists } from "../linux/n
 import { apply, type Machine, remove, rollBack, type UndoStack, verify } from "./engine.ts";
 import { askLinks, gatherFacts } from "./facts.ts";
 import { foreseeAdd, foreseeDel } from "./foresight.ts";
+import { withFirstValues, withOthersValues } from "./namespace-wide.ts";
 import {
   type AttachmentRecord,
   instanceOf,
@@ -113,11 +114,12 @@ function make<C>(
   }
   const facts = gatherFacts(planner, config, call, kernel, { bootId: environment.bootId, ipam });
   const plan = planner.plan(config, facts);
-  const resources = [...leases, ...plan.resources];
+  const planned = withFirstValues(plan.resources, record([]), runFolder, call.warn);
+  const resources = [...leases, ...planned];
   undo.note = noteShared(runFolder, id.key.network, resources);
   writeRecord(runFolder, record(resources));
   step?.();
-  apply(plan.resources, machine, undo);
+  apply(planned, machine, undo);
   restoreTables(runFolder, machine, call.warn);
   writeRecord(runFolder, { ...record(resources), state: "complete", result: plan.result });
   step?.();
@@ -145,7 +147,7 @@ function freePlace<C>(
       { details: "DEL comes before another ADD." },
     );
   }
-  throwAll(left.toReversed().flatMap((record) => removeRecorded(record, machine, runFolder)));
+  throwAll(left.toReversed().flatMap((record) => removeRecorded(record, machine, runFolder, call.warn)));
   return instanceOf(id, done.length);
 }
 
@@ -228,7 +230,8 @@ function del<C>(planner: Planner<C>, call: Call, environment: Environment): void
     // A path can be given to another container's namespace; then this one's is gone.
     const own = record === undefined || netns?.id === record.netns.id ? netns : undefined;
     withMachine(call, own, environment, (machine) => {
-      if (records.length > 0) return throwAll(records.flatMap((one) => removeRecorded(one, machine, runFolder)));
+      if (records.length > 0)
+        return throwAll(records.flatMap((one) => removeRecorded(one, machine, runFolder, call.warn)));
       throwAll(remove(ownOf(planForDel(planner, call, machine.kernel, environment)), machine));
       // What a process has left that was killed while it wrote the record.
       removeRecord(runFolder, recordId(planner, call));
@@ -239,8 +242,13 @@ function del<C>(planner: Planner<C>, call: Call, environment: Environment): void
 }
 
 /** The record goes last and only when all else has, so that what failed is tried again. */
-function removeRecorded(record: AttachmentRecord, machine: Machine, runFolder: string): unknown[] {
-  const errors = remove(ownOf(record.resources), machine);
+function removeRecorded(
+  record: AttachmentRecord,
+  machine: Machine,
+  runFolder: string,
+  warn: (sentence: string) => void,
+): unknown[] {
+  const errors = remove(withOthersValues(ownOf(record.resources), record, runFolder, warn), machine);
   if (errors.length === 0) {
     removeRecord(runFolder, record);
     machine.step?.();
@@ -259,7 +267,9 @@ function gc<C>(planner: Planner<C>, call: NetworkCall, environment: Environment)
     const netns = openNetnsIfExists(record.netns.path);
     try {
       const own = netns?.id === record.netns.id ? netns : undefined;
-      withMachine(call, own, environment, (machine) => errors.push(...removeRecorded(record, machine, runFolder)));
+      withMachine(call, own, environment, (machine) =>
+        errors.push(...removeRecorded(record, machine, runFolder, call.warn)),
+      );
     } finally {
       if (netns !== undefined) closeNetns(netns);
     }

@@ -102,6 +102,20 @@ export function listRecords(runFolder: string, warn: (sentence: string) => void,
     .filter((record) => record !== undefined);
 }
 
+/** The records of one container, of all networks. Throws FileError. */
+export function recordsOfContainer(
+  runFolder: string,
+  containerId: string,
+  warn: (sentence: string) => void,
+): AttachmentRecord[] {
+  const top = `${runFolder}/attachments`;
+  return namesIn(top)
+    .flatMap((network) => namesIn(`${top}/${network}`).map((file) => ({ file, path: `${top}/${network}/${file}` })))
+    .filter(({ file }) => file.startsWith(`${containerId}@`) && file.endsWith(".json"))
+    .map(({ path }) => readRecordFile(path, warn))
+    .filter((record) => record !== undefined);
+}
+
 /** A record that does not parse is set aside with a message, and the rest goes on. */
 function readRecordFile(path: string, warn: (sentence: string) => void): AttachmentRecord | undefined {
   const text = readTextIfExists(path);

@@ -27,19 +27,18 @@ expectNothingLeft();
 /** The code of ConflictError. */
 const CONFLICT = 103;
 
-/** A container on a host of its own, and the calls about it. */
-function stage({ config, ifname, path }: AttachmentCase) {
+/** A container on a host of its own, and the calls about it. A chained plugin finds the one before it in its place. */
+async function stage({ config, ifname, path, below }: AttachmentCase) {
   const host = hosts.fresh();
   const container = hosts.container("c1", ifname);
   const network = config(host);
+  const previous = below && (await succeed(host, { verb: "ADD", container, config: below(host) }));
   // The first time that a namespace's loopback interface comes up it gets its addresses for good.
   if (ifname === "lo") container.namespace.sh("ip link set lo up && ip link set lo down");
-  const request = (verb: PluginCall["verb"], result?: unknown, whose: Container = container): PluginCall => ({
-    verb,
-    container: whose,
-    path: path?.(host),
-    config: result === undefined ? network : withResult(network, result),
-  });
+  const request = (verb: PluginCall["verb"], result?: unknown): PluginCall => {
+    const given = result ?? (verb === "ADD" ? previous : undefined);
+    return { verb, container, path: path?.(host), config: given === undefined ? network : withResult(network, given) };
+  };
   const collect = (...valid: Container[]): PluginCall => ({
     verb: "GC",
     path: path?.(host),
@@ -53,7 +52,7 @@ for (const each of attachmentCases) {
 
   describe.concurrent(each.name, () => {
     test("an ADD killed after any step leaves nothing once DEL and GC have come", async () => {
-      const { host, request, collect, state } = stage(each);
+      const { host, request, collect, state } = await stage(each);
       const before = await state();
       const after = async (step: number) => {
         await succeed(host, request("DEL"));
@@ -73,7 +72,7 @@ for (const each of attachmentCases) {
     });
 
     test("an ADD killed after any step leaves nothing once GC has come, without any DEL", async () => {
-      const { host, request, collect, state } = stage(each);
+      const { host, request, collect, state } = await stage(each);
       const before = await state();
       const after = async (step: number) => {
         await succeed(host, collect());
@@ -84,7 +83,7 @@ for (const each of attachmentCases) {
     });
 
     test("another ADD repairs what one killed after any step has left", async () => {
-      const { host, request, collect, state } = stage(each);
+      const { host, request, collect, state } = await stage(each);
       const before = await state();
       const refused: number[] = [];
       const sizes = new Set<number>();
@@ -117,7 +116,7 @@ for (const each of attachmentCases) {
     });
 
     test("a DEL killed after any step leaves nothing once another DEL and GC have come", async () => {
-      const { host, request, collect, state } = stage(each);
+      const { host, request, collect, state } = await stage(each);
       const before = await state();
       let result: unknown;
       const after = async (step: number) => {
@@ -133,7 +132,7 @@ for (const each of attachmentCases) {
     });
 
     test("a DEL killed after any step leaves nothing once GC has come", async () => {
-      const { host, request, collect, state } = stage(each);
+      const { host, request, collect, state } = await stage(each);
       const before = await state();
       const after = async (step: number) => {
         await succeed(host, collect());

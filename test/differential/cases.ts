@@ -1,4 +1,4 @@
-/** The configurations that the Go bridge and ours are compared by: those of the reference's documentation, and more. */
+/** The configurations that the Go plugins and ours are compared by: those of the reference's documentation, and more. */
 
 import type { Config, Host } from "../support/plugin-calls.ts";
 
@@ -7,6 +7,8 @@ export interface DifferentialCase {
   /** Commands run in the host before, the same for both. */
   readonly given?: string;
   readonly config: (host: Host) => Partial<Config>;
+  /** What comes after it in the chain. */
+  readonly chained?: (host: Host) => readonly Config[];
   readonly args?: string;
   /** Addresses that the container reaches; of the outside only through masquerade. */
   readonly reaches?: readonly string[];

@@ -9,14 +9,15 @@ import { type Config, call, expectBuilt, PLUGINS, type PluginCall, testHosts } f
 import { expectNothingLeft } from "../support/snapshot.ts";
 import { PEERS } from "./pair.ts";
 import { type Wrong, wrongConfigurations } from "./wrong.ts";
+import { wrongTunings } from "./wrong-tuning.ts";
 
 beforeAll(expectBuilt);
 const hosts = testHosts();
 expectNothingLeft();
-const needed = [root, goPlugin("bridge"), goPlugin("host-local"), goPlugin("static")];
+const needed = [root, goPlugin("bridge"), goPlugin("host-local"), goPlugin("static"), goPlugin("tuning")];
 
 describe.concurrent("refused is", () => {
-  for (const each of wrongConfigurations) {
+  for (const each of [...wrongConfigurations, ...wrongTunings]) {
     const test = needs(...needed, ...(each.need === undefined ? [] : [each.need]));
     test(each.name, async () => {
       const [theirs, ours] = await Promise.all([attempt(each, PEERS), attempt(each, PLUGINS)]);

@@ -1,4 +1,4 @@
-/** In what we mean to differ from the Go bridge, and why. A difference that is not here fails the test. */
+/** In what we mean to differ from the Go plugins, and why. A difference that is not here fails the test. */
 
 export interface IntendedDifference {
   /** The names of the cases that it is met in, where not in all. */
@@ -88,5 +88,35 @@ export const intended: readonly IntendedDifference[] = [
     where: /^CHECK$/,
     values: /^fails: Failed to find Gateway .* → passes$/,
     reason: "CHECK does not look for the network of an address that is alone in it",
+  },
+  {
+    cases: /^tuning: /,
+    where: /^DEL: container sysctl net\/(core\/somaxconn|ipv4\/ip_local_port_range)$/,
+    values: /^(500|300|1024\t65000) → (4096|32768\t60999)$/,
+    reason: "DEL gives back kernel parameters as it does the settings of the interface",
+  },
+  {
+    cases: /^tuning: a sysctl of several numbers$/,
+    where: /^CHECK$/,
+    values: /^fails: .* is 1024 65000, current value is 1024\t65000 → passes$/,
+    reason: "a parameter's numbers are the same whether spaces or tabs part them",
+  },
+  {
+    cases: /^tuning: mac in another notation$/,
+    where: /^ADD: result interfaces\/2\/mac$/,
+    values: /^02-00-5E-00-53-01 → 02:00:5e:00:53:01$/,
+    reason: "a result has MACs in the one notation that all plugins compare",
+  },
+  {
+    cases: /^tuning: mac in another notation$/,
+    where: /^CHECK$/,
+    values: /^fails: Interface eth0 Mac 02-00-5E-00-53-01 doesn't match .* → passes$/,
+    reason: "a MAC is the same in any notation",
+  },
+  {
+    cases: /^tuning: twice$/,
+    where: /^CHECK$/,
+    values: /^fails: Error: Tuning link eth0 configured promisc is false, current value is 1 → passes$/,
+    reason: "what is not configured is another one's to set",
   },
 ];

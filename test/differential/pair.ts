@@ -1,8 +1,16 @@
-/** One configuration run by the Go bridge and by ours, each on a machine of its own, and what the two came to. */
+/** One configuration run by the Go plugins and by ours, each on a machine of its own, and what the two came to. */
 
 import { inNetns } from "../../src/linux/netns.ts";
 import type { TestNetns } from "../support/namespaces.ts";
-import { type Config, type Container, call, type Host, type Hosts, PLUGINS } from "../support/plugin-calls.ts";
+import {
+  type Config,
+  type Container,
+  call,
+  type Host,
+  type Hosts,
+  type Outcome,
+  PLUGINS,
+} from "../support/plugin-calls.ts";
 import { type DifferentialCase, OUTSIDE_V4, OUTSIDE_V6 } from "./cases.ts";
 import { type Dump, dump, type Facts, factsOf, flatten, isSettled } from "./state.ts";
 
@@ -12,7 +20,8 @@ export const PEERS = process.env.TENDRIL_PEER_PLUGINS ?? "";
 export interface Machine {
   readonly host: Host;
   readonly container: Container & { readonly namespace: TestNetns };
-  readonly config: Config;
+  /** The plugins of its chain. */
+  readonly chain: readonly Config[];
   readonly path: readonly string[];
 }
 
@@ -26,7 +35,7 @@ export function makePair(hosts: Hosts, each: DifferentialCase): readonly [Machin
     if (each.given !== undefined) host.netns.sh(each.given);
     if ([...(each.reaches ?? []), ...(each.reachesNot ?? [])].includes(OUTSIDE_V4)) linkOutside(host, hosts);
     const config = { cniVersion: "1.1.0", name: "net", type: "bridge", bridge: "br0", ...each.config(host) };
-    return { host, container, config, path: [path] };
+    return { host, container, chain: [config, ...(each.chained?.(host) ?? [])], path: [path] };
   };
   return [make(PEERS), make(PLUGINS)];
 }
@@ -42,10 +51,24 @@ function linkOutside(host: Host, hosts: Hosts): void {
   );
 }
 
-export function request(machine: Machine, verb: "ADD" | "CHECK" | "DEL", args: string | undefined, result?: unknown) {
-  const { host, container, path } = machine;
-  const config = result === undefined ? machine.config : { ...machine.config, prevResult: result };
-  return call(host, { verb, container, path, config, ...(args === undefined ? {} : { args }) });
+/** The outcome of the last plugin of the chain, or of the first that fails. */
+export async function request(
+  machine: Machine,
+  verb: "ADD" | "CHECK" | "DEL",
+  args: string | undefined,
+  result?: unknown,
+): Promise<Outcome> {
+  const { host, container, path, chain } = machine;
+  let last: Outcome | undefined;
+  let given = result;
+  for (const each of verb === "DEL" ? chain.toReversed() : chain) {
+    const config = given === undefined ? each : { ...each, prevResult: given };
+    last = await call(host, { verb, container, path, config, ...(args === undefined ? {} : { args }) });
+    if (last.status !== 0) break;
+    if (verb === "ADD") given = last.answer;
+  }
+  if (last === undefined) throw new Error("The chain has no plugin");
+  return last;
 }
 
 const PATIENCE_MS = 5_000;

@@ -25,6 +25,7 @@ export interface Dump {
 
 const PARAMETERS = [
   "ipv4/conf/LINK/arp_notify",
+  "ipv4/conf/LINK/arp_filter",
   "ipv4/conf/LINK/forwarding",
   "ipv6/conf/LINK/forwarding",
   "ipv6/conf/LINK/accept_ra",
@@ -34,6 +35,8 @@ const PARAMETERS = [
   "ipv6/conf/LINK/keep_addr_on_down",
   "ipv6/conf/LINK/addr_gen_mode",
 ];
+
+const WIDE_PARAMETERS = ["net/core/somaxconn", "net/ipv4/ip_local_port_range"];
 
 /** Reads a namespace with ip(8) and from /proc/sys. */
 export async function dump(netns: Netns): Promise<Dump> {
@@ -77,6 +80,7 @@ function readParameters(names: readonly string[]): Record<string, string> {
       if (value !== undefined) values[path] = value;
     }
   }
+  for (const path of WIDE_PARAMETERS) values[path] = readSysctl(path) ?? "";
   return values;
 }
 

@@ -32,21 +32,28 @@ export interface Wrong {
   readonly need?: Need;
 }
 
-/** A value that a field of the configuration cannot have; fields of ipam are below a host-local that is right. */
-function wrong(path: string, value: unknown, more: Partial<Wrong> = {}): Wrong {
-  const shown = JSON.stringify(value);
-  return {
-    name: `${path} is ${shown}`,
-    code: CONFIG,
-    says: [`"${path}"`, shown],
-    config: (host) => {
-      const config: Record<string, unknown> = { ipam: hostLocal(host, V4) };
-      place(config, path.split("."), value);
-      return config;
-    },
-    ...more,
+type WrongValue = (path: string, value: unknown, more?: Partial<Wrong>) => Wrong;
+
+/** Makes configurations that are right but for a value that a field cannot have. */
+export function wrongValueIn(right: (host: Host) => Record<string, unknown>, title = ""): WrongValue {
+  return (path, value, more = {}) => {
+    const shown = JSON.stringify(value);
+    return {
+      name: `${title}${path} is ${shown}`,
+      code: CONFIG,
+      says: [`"${path}"`, shown],
+      config: (host) => {
+        const config = { ...right(host) };
+        place(config, path.split("."), value);
+        return config;
+      },
+      ...more,
+    };
   };
 }
+
+/** Fields of ipam are below a host-local that is right. */
+const wrong = wrongValueIn((host) => ({ ipam: hostLocal(host, V4) }));
 
 function place(config: Record<string, unknown>, [head = "", ...rest]: string[], value: unknown): void {
   if (rest.length === 0) config[head] = value;

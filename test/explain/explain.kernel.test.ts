@@ -21,7 +21,15 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const ranges = [[{ subnet: "10.61.0.0/24" }], [{ subnet: "fd61::/64" }]];
 const hostLocal = () => ({ type: "host-local", ranges, dataDir: join(folder, "leases") });
 
-const configurations: readonly { readonly title: string; readonly fields: object; readonly tool?: string }[] = [
+interface Explained {
+  readonly title: string;
+  readonly fields: object;
+  /** What comes after it in the chain. */
+  readonly chained?: readonly object[];
+  readonly tool?: string;
+}
+
+const configurations: readonly Explained[] = [
   { title: "an interface without addresses", fields: {} },
   { title: "a default gateway for both families", fields: { isDefaultGateway: true, ipam: "host-local" } },
   {
@@ -44,6 +52,21 @@ const configurations: readonly { readonly title: string; readonly fields: object
     },
   },
   { title: "masquerade", fields: { isDefaultGateway: true, ipMasq: true, ipam: "host-local" }, tool: "nft" },
+  {
+    title: "an interface that is tuned",
+    fields: { ipam: "host-local" },
+    chained: [
+      {
+        type: "tuning",
+        sysctl: { "net.ipv4.conf.IFNAME.arp_filter": "1", "net.ipv4.ip_local_port_range": "1024 65000" },
+        mac: "02:00:5e:00:53:01",
+        promisc: true,
+        mtu: 1400,
+        allmulti: true,
+        txQLen: 77,
+      },
+    ],
+  },
   { title: "a spoof check", fields: { macspoofchk: true, ipam: "host-local" }, tool: "nft" },
 ];
 
@@ -52,11 +75,8 @@ interface Side {
   readonly container: TestNetns;
 }
 
-function run({ host, container }: Side, configuration: object, ...options: string[]): string {
-  writeFileSync(
-    join(folder, "10-net.conflist"),
-    JSON.stringify({ cniVersion: "1.0.0", name: "net", plugins: [configuration] }),
-  );
+function run({ host, container }: Side, plugins: readonly object[], ...options: string[]): string {
+  writeFileSync(join(folder, "10-net.conflist"), JSON.stringify({ cniVersion: "1.0.0", name: "net", plugins }));
   const done = Bun.spawnSync(
     ["nsenter", `--net=${host.netns.path}`, executable, "add", "net", container.netns.path, ...options],
     {
@@ -73,6 +93,13 @@ function run({ host, container }: Side, configuration: object, ...options: strin
   return done.stdout.toString();
 }
 
+const PARAMETERS = [
+  "ipv4/ip_forward",
+  "ipv4/ip_local_port_range",
+  "ipv6/conf/all/forwarding",
+  "ipv4/conf/eth0/arp_filter",
+];
+
 /** Links, addresses, routes, bridge ports and nf_tables of both namespaces, in words that do not depend on numbers. */
 function stateOf({ host, container }: Side): object {
   return Object.fromEntries(
@@ -81,10 +108,11 @@ function stateOf({ host, container }: Side): object {
       {
         links: netns
           .json<Record<string, unknown>>("ip -d -j link show")
-          .map(({ ifname, address, mtu, flags, master, promiscuity, linkinfo }) => ({
+          .map(({ ifname, address, mtu, txqlen, flags, master, promiscuity, linkinfo }) => ({
             ifname,
             address,
             mtu,
+            txqlen,
             flags,
             master,
             promiscuity,
@@ -103,7 +131,7 @@ function stateOf({ host, container }: Side): object {
         routes: netns.sh("ip route show table all | grep -v 'table local' | sort"),
         routes6: netns.sh("ip -6 route show table all | grep -v -e 'table local' -e fe80 | sort || true"),
         nft: Bun.which("nft") === null ? "" : netns.sh("nft -s list ruleset"),
-        sysctls: netns.sh("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding"),
+        sysctls: netns.sh(`cd /proc/sys/net; grep -s . ${PARAMETERS.join(" ")} || true`),
       },
     ]),
   );
@@ -116,20 +144,20 @@ function portOf(linkinfo: unknown): object {
 }
 
 describe("pasting what --explain prints makes the same as ADD:", () => {
-  for (const { title, fields, tool } of configurations) {
+  for (const { title, fields, chained = [], tool } of configurations) {
     const missing = tool === undefined ? undefined : program(tool)();
     test.skipIf(missing !== undefined)(missing === undefined ? title : `${title} [skipped: ${missing}]`, () => {
       const given = { type: "bridge", bridge: "ex0", ...fields } as { ipam?: unknown };
-      const configuration = given.ipam === "host-local" ? { ...given, ipam: hostLocal() } : given;
+      const plugins = [given.ipam === "host-local" ? { ...given, ipam: hostLocal() } : given, ...chained];
       const byHand: Side = { host: namespaces.fresh(), container: namespaces.fresh() };
       const before = stateOf(byHand);
-      const script = run(byHand, configuration, "--explain");
+      const script = run(byHand, plugins, "--explain");
       expect(stateOf(byHand)).toEqual(before);
       byHand.host.sh(`set -e\n${script}`);
 
       rmSync(join(folder, "leases"), { recursive: true, force: true });
       const byAdd: Side = { host: namespaces.fresh(), container: namespaces.fresh() };
-      run(byAdd, configuration);
+      run(byAdd, plugins);
       expect(stateOf(byHand)).toEqual(stateOf(byAdd));
       rmSync(join(folder, "leases"), { recursive: true, force: true });
       rmSync(join(folder, "run"), { recursive: true, force: true });

@@ -12,6 +12,8 @@ export interface AttachmentCase {
   /** The folders of executables, where ours is not enough. */
   readonly path?: (host: Host) => readonly string[];
   readonly config: (host: Host) => Config;
+  /** For a chained plugin: the one before it in the chain, which is there before and after. */
+  readonly below?: (host: Host) => Config;
   /** So many steps an ADD and a DEL have at least; plugins that the engine does not run have none. */
   readonly steps: { readonly add: number; readonly del: number };
 }
@@ -95,6 +97,22 @@ export const attachmentCases: readonly AttachmentCase[] = [
     need: goPlugin("host-local"),
     path: folderWithPeer,
     config: (host) => bridge({ isGateway: true, ipam: { ...hostLocal(host, V4), type: "go-host-local" } }),
+  },
+  {
+    name: "tuning after bridge",
+    steps: { add: 7, del: 8 },
+    below: (host) => bridge({ isGateway: true, ipam: hostLocal(host, V4) }),
+    config: () => ({
+      cniVersion: "1.1.0",
+      name: "net",
+      type: "tuning",
+      sysctl: { "net.core.somaxconn": "500", "net.ipv4.conf.IFNAME.arp_filter": "1" },
+      mac: "02:00:5e:00:53:01",
+      promisc: true,
+      mtu: 1400,
+      allmulti: true,
+      txQLen: 77,
+    }),
   },
   {
     name: "loopback",

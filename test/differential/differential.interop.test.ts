@@ -1,5 +1,5 @@
 /**
- * The same configurations by the Go bridge and by ours: the same results, the same state of both namespaces, the same
+ * The same configurations by the Go plugins and by ours: the same results, the same state of both namespaces, the same
  * reach; but for the differences that `intended.ts` lists with their reasons.
  */
 
@@ -8,7 +8,8 @@ import { goPlugin } from "../support/attachment-cases.ts";
 import { needs, program, root } from "../support/needs.ts";
 import { expectBuilt, type Outcome, testHosts } from "../support/plugin-calls.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
-import { cases } from "./cases.ts";
+import { cases as casesOfBridge } from "./cases.ts";
+import { casesOfTuning } from "./cases-of-tuning.ts";
 import { type IntendedDifference, intended } from "./intended.ts";
 import {
   type Difference,
@@ -27,13 +28,23 @@ import type { Facts } from "./state.ts";
 beforeAll(expectBuilt);
 const hosts = testHosts();
 expectNothingLeft();
-const needed = [root, goPlugin("bridge"), goPlugin("host-local"), goPlugin("static"), program("nft"), program("ping")];
+const needed = [
+  root,
+  goPlugin("bridge"),
+  goPlugin("host-local"),
+  goPlugin("static"),
+  goPlugin("tuning"),
+  program("nft"),
+  program("ping"),
+];
 const test = needs(...needed);
+
+const cases = [...casesOfBridge, ...casesOfTuning];
 
 /** The intended differences that were met. */
 const met = new Set<IntendedDifference>();
 
-describe.concurrent("the Go bridge and ours come to the same with", () => {
+describe.concurrent("the Go plugins and ours come to the same with", () => {
   for (const each of cases) {
     test(each.name, async () => {
       const pair = makePair(hosts, each);
@@ -52,7 +63,7 @@ describe.concurrent("the Go bridge and ours come to the same with", () => {
             facts.set(`reaches ${address}`, String(await reaches(machine, address)));
           }
           if (each.spoofing !== undefined) facts.set("spoofing", await spoof(machine, each.reaches?.[0] ?? ""));
-          const version = String(machine.config.cniVersion);
+          const version = String(machine.chain[0]?.cniVersion);
           const hasCheck = !/^0\.[1-3]/.test(version);
           if (hasCheck) facts.set("CHECK", verdictOf(await request(machine, "CHECK", each.args, answer)));
           const deleted = await request(machine, "DEL", each.args, hasCheck ? answer : undefined);
