@@ -185,6 +185,40 @@ export interface SysctlResource extends Placed {
   readonly restore?: string;
 }
 
+/** A queueing discipline, by which a link sends or receives. */
+export interface QdiscResource extends Placed {
+  readonly kind: "qdisc";
+  readonly link: string;
+  readonly qdisc: TokenBucketQdisc | IngressQdisc;
+}
+
+/** Lets what the link sends wait until the rate lets it through. */
+export interface TokenBucketQdisc {
+  readonly type: "tbf";
+  /** The number before the colon, as tc(8) writes it. */
+  readonly handle: number;
+  /** In bytes a second. */
+  readonly rate: number;
+  /** How many bytes may be saved up to be sent at once. */
+  readonly burst: number;
+  /** How many bytes may wait. */
+  readonly limit: number;
+}
+
+/** What filters for all that the link receives hang on. */
+export interface IngressQdisc {
+  readonly type: "ingress";
+}
+
+/** Redirects all that a link receives: it goes out by another link instead. */
+export interface FilterResource extends Placed {
+  readonly kind: "filter";
+  readonly link: string;
+  readonly priority: number;
+  /** Name of the other link. */
+  readonly redirect: string;
+}
+
 /**
  * A feature's part of a table of ours, which all attachments share: sets, maps, and chains with the whole of their
  * rules. The names of the chains tell one part from another; the table goes with the last of its parts.
@@ -240,6 +274,8 @@ export type Resource =
   | NeighbourResource
   | RuleResource
   | SysctlResource
+  | QdiscResource
+  | FilterResource
   | NftTableResource
   | NftChainResource
   | NftRuleResource

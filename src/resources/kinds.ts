@@ -32,6 +32,11 @@ const nft = late(
   () => import("./nft.ts"),
   () => require("./nft.ts"),
 );
+const trafficControl = late(
+  ["bandwidth"],
+  () => import("./traffic-control.ts"),
+  () => require("./traffic-control.ts"),
+);
 
 /** All but leases, which IPAM plugins hold. */
 export type KernelKinds = { readonly [K in Exclude<ResourceKindName, "lease">]: ResourceKind<ResourceOf<K>> };
@@ -50,6 +55,12 @@ export const kernelKinds: KernelKinds = {
   },
   get "port-vlans"() {
     return portVlans().portVlans;
+  },
+  get qdisc() {
+    return trafficControl().qdisc;
+  },
+  get filter() {
+    return trafficControl().filter;
   },
   get "nft-table"() {
     return nft().nftTable;

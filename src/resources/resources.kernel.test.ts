@@ -50,6 +50,16 @@ const table: Resource = {
   ],
 };
 
+const ifb: Resource = { kind: "link", type: "ifb", where: "host", name: "ifb7", mac: "02:00:00:00:00:07" };
+const bucket: Resource = {
+  kind: "qdisc",
+  where: "host",
+  link: "veth0",
+  qdisc: { type: "tbf", handle: 1, rate: 1_000_000, burst: 20_000, limit: 30_000 },
+};
+const ingress: Resource = { kind: "qdisc", where: "host", link: "veth0", qdisc: { type: "ingress" } };
+const redirect: Resource = { kind: "filter", where: "host", link: "veth0", priority: 1, redirect: "ifb7" };
+
 /** For each kind: what has to be there first, the resource, a command that breaks it, and what is then found. */
 const kinds: readonly {
   readonly title: string;
@@ -206,6 +216,34 @@ const kinds: readonly {
     finding: 'the rule "mine" is gone from chain "c" of nf_tables table inet "t"',
   },
   {
+    title: "a qdisc tbf",
+    first: [veth],
+    resource: bucket,
+    damage: ({ host }) => host.sh("tc qdisc change dev veth0 root tbf rate 10mbit burst 20000 limit 30000"),
+    finding: 'qdisc tbf of "veth0" has not rate 8000000bit',
+  },
+  {
+    title: "a qdisc tbf that is gone",
+    first: [veth],
+    resource: bucket,
+    damage: ({ host }) => host.sh("tc qdisc delete dev veth0 root"),
+    finding: 'link "veth0" has no qdisc tbf 1:',
+  },
+  {
+    title: "a qdisc ingress",
+    first: [veth],
+    resource: ingress,
+    damage: ({ host }) => host.sh("tc qdisc delete dev veth0 ingress"),
+    finding: 'link "veth0" has no qdisc ingress',
+  },
+  {
+    title: "a filter",
+    first: [veth, ifb, ingress],
+    resource: redirect,
+    damage: ({ host }) => host.sh("tc filter delete dev veth0 ingress"),
+    finding: 'link "veth0" has no filter that redirects to "ifb7"',
+  },
+  {
     title: "an nf_tables element",
     first: [table],
     resource: {
@@ -223,10 +261,12 @@ const kinds: readonly {
   },
 ];
 
-const needsNft = (title: string) => title.includes("nf_tables") && Bun.which("nft") === null;
+const lacksTool = (title: string) =>
+  (title.includes("nf_tables") && Bun.which("nft") === null) ||
+  (/qdisc|filter/.test(title) && Bun.which("tc") === null);
 
 for (const { title, first = [], resource, damage, finding } of kinds) {
-  describe.skipIf(needsNft(title))(title, () => {
+  describe.skipIf(lacksTool(title))(title, () => {
     test("is as it should be when it was made, also twice", () => {
       const place = fresh();
       make(place, ...first, resource);
@@ -306,6 +346,48 @@ describe("conflicts", () => {
   });
 });
 
+describe.skipIf(Bun.which("tc") === null)("traffic control that others have set up", () => {
+  test("a queueing discipline of somebody else's is a conflict, and stays", () => {
+    const place = fresh();
+    make(place, veth);
+    place.host.sh("tc qdisc add dev veth0 root handle 7: tbf rate 10mbit burst 20000 limit 30000");
+    const before = place.host.sh("tc qdisc show dev veth0");
+    expect(() => make(place, bucket)).toThrow('Cannot hold the rate of "veth0": it has a queueing discipline already');
+    expect(findings(place, bucket)).toEqual(['link "veth0" has no qdisc tbf 1:']);
+    expect(unmake(place, bucket)).toEqual([]);
+    expect(place.host.sh("tc qdisc show dev veth0")).toBe(before);
+  });
+
+  test.each(["ingress", "clsact"])("filters of somebody else's by %s stay, and what carries them", (kind) => {
+    const place = fresh();
+    make(place, veth, ifb);
+    place.host.sh(`tc qdisc add dev veth0 ${kind}`);
+    place.host.sh(
+      "tc filter add dev veth0 ingress protocol ip priority 5 u32 match u32 0 0 action mirred egress mirror dev ifb7",
+    );
+    const before = place.host.sh("tc qdisc show dev veth0; tc filter show dev veth0 ingress");
+    make(place, ingress, redirect);
+    expect(findings(place, ingress, redirect)).toEqual([]);
+    expect(place.host.sh("tc filter show dev veth0 ingress")).not.toBe(before);
+    expect(unmake(place, ingress, redirect)).toEqual([]);
+    expect(place.host.sh("tc qdisc show dev veth0; tc filter show dev veth0 ingress")).toBe(before);
+  });
+
+  test("of a link that is gone nothing is left to remove", () => {
+    const place = fresh();
+    make(place, veth, ifb, bucket, ingress, redirect);
+    place.host.sh("ip link delete ifb7");
+    expect(findings(place, redirect)).toEqual(['link "veth0" has no filter that redirects to "ifb7"']);
+    expect(unmake(place, redirect)).toEqual([]);
+    place.host.sh("ip link delete veth0");
+    expect(findings(place, bucket, ingress)).toEqual([
+      'qdisc tbf is gone with its link "veth0"',
+      'qdisc ingress is gone with its link "veth0"',
+    ]);
+    expect(unmake(place, bucket, ingress, redirect)).toEqual([]);
+  });
+});
+
 describe("settings that are given back", () => {
   const set = { mac: "02:00:00:00:00:09", mtu: 1300, txQueueLength: 77, allmulticast: true };
   const restore = { mac: "02:00:00:00:00:02", mtu: 1400, txQueueLength: 1000, allmulticast: false };
@@ -365,7 +447,7 @@ describe("what is not ours stays", () => {
     expect(place.host.sh("ip -br link")).toContain("br0");
   });
 
-  test.skipIf(needsNft("nf_tables"))("an element that has another owner by now", () => {
+  test.skipIf(lacksTool("nf_tables"))("an element that has another owner by now", () => {
     const place = fresh();
     const set = { ...inet, name: "m", key: ["ipv4_addr"], data: "verdict" } as const;
     const element = (comment: string): Resource => ({

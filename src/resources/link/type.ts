@@ -6,6 +6,7 @@ import type { NetlinkError } from "../../linux/netlink/error.ts";
 import type { NetlinkRequest } from "../../linux/netlink/message.ts";
 import { deleteLink, type KernelLink } from "../../linux/netlink/rtnetlink/link/link.ts";
 import type { Kernel } from "../kernel.ts";
+import { deleteHostLink } from "../link-deletion.ts";
 import type { ResourceKind } from "../resource.ts";
 
 /** Links of one type, as a kind of resource of their own. */
@@ -76,6 +77,10 @@ export function removeOwn(resource: LinkResource, kernel: Kernel): void {
   const { where, name } = resource;
   const own = findOwn(resource, kernel);
   if (!("found" in own)) return;
+  if (where === "host") {
+    deleteHostLink(kernel, name);
+    return;
+  }
   kernel.forget(where, name);
   kernel.execute(where, deleteLink({ index: own.found.index, name }), "ENODEV");
 }
