@@ -36,6 +36,7 @@ const staticIpam = late(
 );
 
 const loaders: Readonly<Record<PluginType, () => Promise<Plugin>>> = {
+  bandwidth: () => import("../plugins/chained/bandwidth.ts").then(({ bandwidth }) => planned(bandwidth)),
   bridge: () => import("../plugins/interface/bridge.ts").then(({ bridge }) => planned(bridge)),
   loopback: () => import("../plugins/interface/loopback.ts").then(({ loopback }) => planned(loopback)),
   "host-local": () => import("../ipam/host-local/index.ts").then(({ hostLocal }) => hostLocal),

@@ -15,6 +15,8 @@ export interface LinkFact {
   readonly txQueueLength: number;
   /** As ip-link(8) names it; undefined for a link without a kind, such as `lo` or a network card. */
   readonly kind: string | undefined;
+  /** Of an end of a veth pair: its index, and the one that its other end has in the namespace where that is. */
+  readonly veth?: { readonly index: number; readonly peer: number } | undefined;
   /** Addresses in CIDR notation. */
   readonly addresses: readonly string[];
 }

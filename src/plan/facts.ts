@@ -66,6 +66,7 @@ function askLink({ where, name, addresses }: LinkQuestion, kernel: Kernel): Link
     allmulticast: (link.flags & IFF_ALLMULTI) !== 0,
     txQueueLength: link.transmitQueueLength ?? 0,
     kind: link.info?.kind,
+    veth: link.info?.kind === "veth" && link.link !== undefined ? { index: link.index, peer: link.link } : undefined,
     addresses: found.map(({ local, address, prefixLength }) => `${local ?? address}/${prefixLength}`),
   };
 }
