@@ -39,6 +39,7 @@ const loaders: Readonly<Record<PluginType, () => Promise<Plugin>>> = {
   bandwidth: () => import("../plugins/chained/bandwidth.ts").then(({ bandwidth }) => planned(bandwidth)),
   bridge: () => import("../plugins/interface/bridge.ts").then(({ bridge }) => planned(bridge)),
   loopback: () => import("../plugins/interface/loopback.ts").then(({ loopback }) => planned(loopback)),
+  ptp: () => import("../plugins/interface/ptp.ts").then(({ ptp }) => planned(ptp)),
   "host-local": () => import("../ipam/host-local/index.ts").then(({ hostLocal }) => hostLocal),
   static: () => import("../ipam/static.ts").then(({ staticIpam }) => staticIpam),
   tuning: () => import("../plugins/chained/tuning.ts").then(({ tuning }) => planned(tuning)),

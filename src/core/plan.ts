@@ -133,6 +133,8 @@ export interface AddressResource extends Placed {
   readonly address: string;
   /** IPv6: wait for duplicate detection before the address is used. */
   readonly duplicateDetection?: boolean;
+  /** Make no route to the address's network. */
+  readonly noPrefixRoute?: true;
   /**
    * What to do about another address of the link in the same family (IPv6: with an overlapping network): refuse with
    * an error or take it away. Without this it is left alone.
@@ -146,6 +148,8 @@ export interface RouteResource extends Placed {
   /** In CIDR notation. */
   readonly destination: string;
   readonly gateway?: string;
+  /** The address that what takes the route is sent from, where the sender has chosen none. */
+  readonly preferredSource?: string;
   readonly priority?: number;
   readonly table?: number;
   readonly scope?: number;

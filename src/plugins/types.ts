@@ -1,4 +1,4 @@
 /** The names under which the executable is a plugin. */
-export const pluginTypes = ["bandwidth", "bridge", "host-local", "loopback", "static", "tuning"] as const;
+export const pluginTypes = ["bandwidth", "bridge", "host-local", "loopback", "ptp", "static", "tuning"] as const;
 
 export type PluginType = (typeof pluginTypes)[number];

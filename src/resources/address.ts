@@ -10,6 +10,7 @@ import {
   deleteAddress,
   IFA_F_DADFAILED,
   IFA_F_NODAD,
+  IFA_F_NOPREFIXROUTE,
   IFA_F_TENTATIVE,
   type LinkAddress,
   listAddresses,
@@ -40,11 +41,12 @@ export const address: ResourceKind<AddressResource> = {
     return [];
   },
   remove: removeAddress,
-  describe({ where, link, address: wanted, duplicateDetection }, naming) {
+  describe({ where, link, address: wanted, duplicateDetection, noPrefixRoute }, naming) {
     const { ip, prefixLength, broadcast } = toLinkAddress({ address: wanted }, 0);
     const tail = broadcast === undefined ? "" : ` broadcast ${broadcast}`;
     const nodad = familyOf(ip) === 6 && !duplicateDetection ? " nodad" : "";
-    return [commandIn(where, `ip address add ${ip}/${prefixLength}${tail} dev ${link}${nodad}`, naming)];
+    const routeless = noPrefixRoute ? " noprefixroute" : "";
+    return [commandIn(where, `ip address add ${ip}/${prefixLength}${tail} dev ${link}${nodad}${routeless}`, naming)];
   },
   describeRemoval: ({ where, link, address: held }, naming) => [
     commandIn(where, `ip address delete ${held} dev ${link}`, naming),
@@ -69,7 +71,8 @@ function makeRoom(resource: AddressResource, index: number, kernel: Kernel, undo
       );
     }
     const { broadcast, flags = 0 } = other;
-    const old = { index, ip: formatIp(parsed.ip), prefixLength: parsed.bits, broadcast, flags: flags & IFA_F_NODAD };
+    const kept = flags & (IFA_F_NODAD | IFA_F_NOPREFIXROUTE);
+    const old = { index, ip: formatIp(parsed.ip), prefixLength: parsed.bits, broadcast, flags: kept };
     kernel.execute(resource.where, deleteAddress(old), "EADDRNOTAVAIL");
     undo(() => kernel.execute(resource.where, addAddress(old), "EEXIST", "ENODEV"));
   }
@@ -85,18 +88,19 @@ function removeAddress(resource: AddressResource, kernel: Kernel): void {
 }
 
 function toLinkAddress(
-  { address: text, duplicateDetection }: Pick<AddressResource, "address" | "duplicateDetection">,
+  { address: text, duplicateDetection, noPrefixRoute }: Omit<AddressResource, "kind" | "where" | "link">,
   index: number,
 ): LinkAddress {
   const cidr = parseCidr(text);
   if (cidr === undefined) throw new TypeError(`"${text}" is not an address in CIDR notation`);
   const ip = formatIp(cidr.ip);
+  const routeless = noPrefixRoute ? IFA_F_NOPREFIXROUTE : 0;
   if (cidr.ip.family === 6) {
-    return { index, ip, prefixLength: cidr.bits, flags: duplicateDetection ? 0 : IFA_F_NODAD };
+    return { index, ip, prefixLength: cidr.bits, flags: routeless | (duplicateDetection ? 0 : IFA_F_NODAD) };
   }
   // A /31 is a point-to-point link, a /32 a host: neither has a broadcast address (RFC 3021).
   const broadcast = cidr.bits < 31 ? formatIp(lastAddress(cidr)) : undefined;
-  return { index, ip, prefixLength: cidr.bits, broadcast };
+  return { index, ip, prefixLength: cidr.bits, broadcast, flags: routeless };
 }
 
 function textOf({ local, address: other, prefixLength }: Address): string {

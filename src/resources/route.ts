@@ -20,7 +20,7 @@ export const route: ResourceKind<RouteResource> = {
     });
   },
   verify(resource, kernel) {
-    const { where, link, destination, gateway, priority, table } = resource;
+    const { where, link, destination, gateway, preferredSource, priority, table } = resource;
     if (!kernel.has(where)) return ["the container's network namespace is gone"];
     const index = kernel.link(where, link)?.index;
     const found = listRoutes(kernel.route(where), table).some(
@@ -28,6 +28,7 @@ export const route: ResourceKind<RouteResource> = {
         routeDestination(other) === destination &&
         other.gateway === gateway &&
         other.outputIndex === index &&
+        (preferredSource === undefined || other.preferredSource === preferredSource) &&
         (priority === undefined || other.priority === priority),
     );
     return found ? [] : [`${title(resource)} is missing`];
@@ -48,11 +49,12 @@ function toSpec({ where, link, kind: _, shared: __, ...spec }: RouteResource, ke
 }
 
 function command(verb: "prepend" | "delete", resource: RouteResource): string {
-  const { destination, priority, table, scope, mtu, advmss, onlink } = resource;
+  const { destination, preferredSource, priority, table, scope, mtu, advmss, onlink } = resource;
   return [
     familyOf(destination) === 6 ? "ip -6 route" : "ip route",
     verb,
     title(resource).slice("route ".length),
+    ...(preferredSource === undefined ? [] : [`src ${preferredSource}`]),
     ...(priority === undefined ? [] : [`metric ${priority}`]),
     ...(table === undefined ? [] : [`table ${table}`]),
     ...(scope === undefined ? [] : [`scope ${scope}`]),

@@ -1,6 +1,6 @@
 /**
  * The executable is killed after every single step of an ADD and of a DEL; afterwards DEL, GC or another ADD sets all
- * right. Every plugin, and every kind of plan that the bridge has.
+ * right. Every plugin, and every kind of plan that it has.
  */
 
 import { beforeAll, describe, expect } from "bun:test";
@@ -28,8 +28,9 @@ expectNothingLeft();
 const CONFLICT = 103;
 
 /** A container on a host of its own, and the calls about it. A chained plugin finds the one before it in its place. */
-async function stage({ config, ifname, path, below }: AttachmentCase) {
+async function stage({ config, ifname, given, path, below }: AttachmentCase) {
   const host = hosts.fresh();
+  given?.(host);
   const container = hosts.container("c1", ifname);
   const network = config(host);
   const previous = below && (await succeed(host, { verb: "ADD", container, config: below(host) }));

@@ -19,7 +19,8 @@ expectNothingLeft();
 let count = 0;
 
 /** Those in which DEL has different things to find without a record. */
-const names = /^bridge (without IPAM|with (host-local, dual stack|ipMasq|macspoofchk|port|the Go))/;
+const names =
+  /^(bridge (without IPAM|with (host-local, dual stack|ipMasq|macspoofchk|port|the Go))|ptp with ipMasq|(macvlan|ipvlan|vlan|dummy)\b)/;
 
 for (const each of attachmentCases.filter(({ name }) => names.test(name))) {
   const test = needs(root, ...(each.need === undefined ? [] : [each.need]));
@@ -27,6 +28,7 @@ for (const each of attachmentCases.filter(({ name }) => names.test(name))) {
   /** A host, and a container whose namespace can be deleted, because nothing else holds it open. */
   const stage = () => {
     const host = hosts.fresh();
+    each.given?.(host);
     const name = `${OWN_PREFIX}del${++count}`;
     const path = each.path?.(host);
     const config = each.config(host);

@@ -1,7 +1,7 @@
-/** Kills and failures of one container's calls beside a living container on the same bridge, which notices nothing. */
+/** Kills and failures of one container's calls beside a living container of the same network, which notices nothing. */
 
 import { beforeAll, describe, expect } from "bun:test";
-import { type AttachmentCase, attachmentCases } from "../support/attachment-cases.ts";
+import { type AttachmentCase, attachmentCases, isOfInterface } from "../support/attachment-cases.ts";
 import { expectSameState, killAtEachStep } from "../support/kills.ts";
 import { needs, root } from "../support/needs.ts";
 import { stateOf } from "../support/network-state.ts";
@@ -30,8 +30,9 @@ function configFor(config: Config, container: Container): Config {
 }
 
 /** Two containers on a host of their own; the second is attached. */
-async function stage({ config, path }: AttachmentCase) {
+async function stage({ config, given, path }: AttachmentCase) {
   const host = hosts.fresh();
+  given?.(host);
   const [first, second] = [hosts.container("c1"), hosts.container("c2")];
   const network = config(host);
   const request = (verb: PluginCall["verb"], container: Container, result?: unknown): PluginCall => {
@@ -50,9 +51,7 @@ async function stage({ config, path }: AttachmentCase) {
   return { host, first, second, request, collect, state, empty, living };
 }
 
-const ofBridges = attachmentCases.filter(({ name }) => name.startsWith("bridge"));
-
-for (const each of ofBridges) {
+for (const each of attachmentCases.filter(isOfInterface)) {
   const test = needs(root, ...(each.need === undefined ? [] : [each.need]));
 
   describe.concurrent(each.name, () => {

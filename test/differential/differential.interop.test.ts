@@ -8,8 +8,9 @@ import { goPlugin } from "../support/attachment-cases.ts";
 import { needs, program, root } from "../support/needs.ts";
 import { expectBuilt, type Outcome, testHosts } from "../support/plugin-calls.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
-import { cases as casesOfBridge } from "./cases.ts";
-import { casesOfTuning } from "./cases-of-tuning.ts";
+import { bridge } from "./cases/bridge.ts";
+import { ptp } from "./cases/ptp.ts";
+import { tuning } from "./cases/tuning.ts";
 import { type IntendedDifference, intended } from "./intended.ts";
 import {
   type Difference,
@@ -28,64 +29,60 @@ import type { Facts } from "./state.ts";
 beforeAll(expectBuilt);
 const hosts = testHosts();
 expectNothingLeft();
-const needed = [
-  root,
-  goPlugin("bridge"),
-  goPlugin("host-local"),
-  goPlugin("static"),
-  goPlugin("tuning"),
-  program("nft"),
-  program("ping"),
-];
-const test = needs(...needed);
 
-const cases = [...casesOfBridge, ...casesOfTuning];
+const plugins = [bridge, ptp, tuning];
+const needed = [root, goPlugin("host-local"), goPlugin("static"), program("nft"), program("ping")];
 
 /** The intended differences that were met. */
 const met = new Set<IntendedDifference>();
 
-describe.concurrent("the Go plugins and ours come to the same with", () => {
-  for (const each of cases) {
-    test(each.name, async () => {
-      const pair = makePair(hosts, each);
-      const [theirs, ours] = await Promise.all(
-        pair.map(async (machine) => {
-          const facts: Facts = new Map();
-          const { status, answer, stdout, stderr } = await request(machine, "ADD", each.args);
-          expect({ by: machine.path[0], status, said: status === 0 ? "" : stdout + stderr }).toMatchObject({
-            status: 0,
-          });
-          const attached = await look(machine);
-          const rename = renaming(machine, attached, each.mac);
-          add(facts, "ADD:", resultFacts(answer, rename));
-          add(facts, "ADD:", factsOfSight(attached, rename));
-          for (const address of [...(each.reaches ?? []), ...(each.reachesNot ?? [])]) {
-            facts.set(`reaches ${address}`, String(await reaches(machine, address)));
-          }
-          if (each.spoofing !== undefined) facts.set("spoofing", await spoof(machine, each.reaches?.[0] ?? ""));
-          const version = String(machine.chain[0]?.cniVersion);
-          const hasCheck = !/^0\.[1-3]/.test(version);
-          if (hasCheck) facts.set("CHECK", verdictOf(await request(machine, "CHECK", each.args, answer)));
-          const deleted = await request(machine, "DEL", each.args, hasCheck ? answer : undefined);
-          facts.set("DEL", verdictOf(deleted));
-          add(facts, "DEL:", factsOfSight(await look(machine), rename));
-          return facts;
-        }),
-      );
-      if (theirs === undefined || ours === undefined) throw new Error("The pair is not two");
-      expect(unintended(each.name, differences(theirs, ours))).toEqual([]);
-      // Both are right, not only alike.
-      for (const address of each.reaches ?? [])
-        expect({ address, reached: ours.get(`reaches ${address}`) }).toEqual({ address, reached: "true" });
-      for (const address of each.reachesNot ?? [])
-        expect({ address, reached: ours.get(`reaches ${address}`) }).toEqual({ address, reached: "false" });
-      if (each.spoofing !== undefined) expect(ours.get("spoofing")).toBe(each.spoofing);
-      expect(ours.get("DEL")).toBe("passes");
-    });
-  }
-});
+for (const group of plugins) {
+  const { plugin, base, cases } = group;
+  const test = needs(...needed, goPlugin(base.type), goPlugin(plugin), ...(group.needs ?? []));
 
-test("each intended difference is met", () => {
+  describe.concurrent(`the Go ${plugin} and ours come to the same with`, () => {
+    for (const each of cases) {
+      test(each.name, async () => {
+        const pair = makePair(hosts, group, each);
+        const [theirs, ours] = await Promise.all(
+          pair.map(async (machine) => {
+            const facts: Facts = new Map();
+            const { status, answer, stdout, stderr } = await request(machine, "ADD", each.args);
+            expect({ by: machine.path[0], status, said: status === 0 ? "" : stdout + stderr }).toMatchObject({
+              status: 0,
+            });
+            const attached = await look(machine);
+            const rename = renaming(machine, attached, each.mac);
+            add(facts, "ADD:", resultFacts(answer, rename));
+            add(facts, "ADD:", factsOfSight(attached, rename));
+            for (const address of [...(each.reaches ?? []), ...(each.reachesNot ?? [])]) {
+              facts.set(`reaches ${address}`, String(await reaches(machine, address)));
+            }
+            if (each.spoofing !== undefined) facts.set("spoofing", await spoof(machine, each.reaches?.[0] ?? ""));
+            const version = String(machine.chain[0]?.cniVersion);
+            const hasCheck = !/^0\.[1-3]/.test(version);
+            if (hasCheck) facts.set("CHECK", verdictOf(await request(machine, "CHECK", each.args, answer)));
+            const deleted = await request(machine, "DEL", each.args, hasCheck ? answer : undefined);
+            facts.set("DEL", verdictOf(deleted));
+            add(facts, "DEL:", factsOfSight(await look(machine), rename));
+            return facts;
+          }),
+        );
+        if (theirs === undefined || ours === undefined) throw new Error("The pair is not two");
+        expect(unintended(plugin, each.name, differences(theirs, ours))).toEqual([]);
+        // Both are right, not only alike.
+        for (const address of each.reaches ?? [])
+          expect({ address, reached: ours.get(`reaches ${address}`) }).toEqual({ address, reached: "true" });
+        for (const address of each.reachesNot ?? [])
+          expect({ address, reached: ours.get(`reaches ${address}`) }).toEqual({ address, reached: "false" });
+        if (each.spoofing !== undefined) expect(ours.get("spoofing")).toBe(each.spoofing);
+        expect(ours.get("DEL")).toBe("passes");
+      });
+    }
+  });
+}
+
+needs(...needed, ...plugins.map(({ plugin }) => goPlugin(plugin)))("each intended difference is met", () => {
   expect(intended.filter((each) => !met.has(each)).map(({ reason }) => reason)).toEqual([]);
 });
 
@@ -97,11 +94,15 @@ function add(all: Facts, phase: string, facts: Facts): void {
   for (const [key, value] of facts) all.set(`${phase} ${key}`, value);
 }
 
-function unintended(name: string, found: readonly Difference[]): string[] {
+function unintended(plugin: string, name: string, found: readonly Difference[]): string[] {
   return found.flatMap(({ where, theirs, ours }) => {
     const values = `${theirs} → ${ours}`;
     const known = intended.find(
-      (each) => (each.cases?.test(name) ?? true) && each.where.test(where) && each.values.test(values),
+      (each) =>
+        (each.plugins?.includes(plugin) ?? true) &&
+        (each.cases?.test(name) ?? true) &&
+        each.where.test(where) &&
+        each.values.test(values),
     );
     if (known !== undefined) met.add(known);
     return known === undefined ? [`${where}: ${values}`] : [];

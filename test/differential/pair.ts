@@ -11,7 +11,7 @@ import {
   type Outcome,
   PLUGINS,
 } from "../support/plugin-calls.ts";
-import { type DifferentialCase, OUTSIDE_V4, OUTSIDE_V6 } from "./cases.ts";
+import { type DifferentialCase, OUTSIDE_V4, OUTSIDE_V6, type PluginCases } from "./cases/case.ts";
 import { type Dump, dump, type Facts, factsOf, flatten, isSettled } from "./state.ts";
 
 /** Where the Go plugins are. */
@@ -28,13 +28,14 @@ export interface Machine {
 const UPLINK = ["192.0.2.1/24", "2001:db8::1/64"];
 
 /** Two machines that are alike, the first for the Go plugins. */
-export function makePair(hosts: Hosts, each: DifferentialCase): readonly [Machine, Machine] {
+export function makePair(hosts: Hosts, { base }: PluginCases, each: DifferentialCase): readonly [Machine, Machine] {
   const make = (path: string): Machine => {
     const host = hosts.fresh();
     const container = hosts.container("c1");
     if (each.given !== undefined) host.netns.sh(each.given);
+    if (each.givenInside !== undefined) container.namespace.sh(each.givenInside);
     if ([...(each.reaches ?? []), ...(each.reachesNot ?? [])].includes(OUTSIDE_V4)) linkOutside(host, hosts);
-    const config = { cniVersion: "1.1.0", name: "net", type: "bridge", bridge: "br0", ...each.config(host) };
+    const config = { cniVersion: "1.1.0", name: "net", ...base, ...each.config(host) };
     return { host, container, chain: [config, ...(each.chained?.(host) ?? [])], path: [path] };
   };
   return [make(PEERS), make(PLUGINS)];
@@ -94,8 +95,9 @@ export async function look({ host, container }: Machine): Promise<Sight> {
 /** Puts names in the place of what each plugin chooses for itself: the host's end of the pair, MACs, link-local addresses. */
 export function renaming(machine: Machine, { onHost, inContainer }: Sight, askedMac = ""): (text: string) => string {
   const names = new Map<string, string>([[machine.container.netns, "NETNS"]]);
-  for (const { ifname, address, master } of onHost.links) {
-    if (master !== undefined) names.set(ifname, "VETH").set(address, "MAC of VETH");
+  for (const { ifname, address } of onHost.links) {
+    // As both name the ends that they choose names for.
+    if (/^veth[0-9a-z]{8,}$/.test(ifname)) names.set(ifname, "VETH").set(address, "MAC of VETH");
     // A bridge without a MAC of its own has the one of its port.
     else if (ifname !== "lo" && !names.has(address)) names.set(address, `MAC of ${ifname}`);
   }

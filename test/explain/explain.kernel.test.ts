@@ -67,6 +67,23 @@ const configurations: readonly Explained[] = [
       },
     ],
   },
+  { title: "ptp, for both families", fields: { type: "ptp", mtu: 1400, ipam: "host-local" } },
+  {
+    title: "ptp with masquerade and routes",
+    fields: {
+      type: "ptp",
+      ipMasq: true,
+      ipam: {
+        type: "static",
+        addresses: [
+          { address: "10.61.0.5/24", gateway: "10.61.0.1" },
+          { address: "fd61::5/64", gateway: "fd61::1" },
+        ],
+        routes: [{ dst: "0.0.0.0/0" }, { dst: "10.99.0.0/16", gw: "10.61.0.9" }, { dst: "::/0" }],
+      },
+    },
+    tool: "nft",
+  },
   { title: "a spoof check", fields: { macspoofchk: true, ipam: "host-local" }, tool: "nft" },
 ];
 

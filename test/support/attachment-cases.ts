@@ -9,6 +9,8 @@ export interface AttachmentCase {
   readonly name: string;
   readonly ifname?: string;
   readonly need?: Need;
+  /** What the host has before. */
+  readonly given?: (host: Host) => void;
   /** The folders of executables, where ours is not enough. */
   readonly path?: (host: Host) => readonly string[];
   readonly config: (host: Host) => Config;
@@ -37,6 +39,10 @@ export function hostLocal({ dataDir }: Host, ...ranges: readonly unknown[]): Rec
   return { type: "host-local", dataDir, ranges };
 }
 
+function ptp(fields: Record<string, unknown>): Config {
+  return { cniVersion: "1.1.0", name: "net", type: "ptp", ...fields };
+}
+
 /** A folder in which the Go host-local has a name of its own, so that it is not taken for ours. */
 function folderWithPeer(host: Host): readonly string[] {
   const folder = host.path("peer");
@@ -48,6 +54,11 @@ function folderWithPeer(host: Host): readonly string[] {
 }
 
 const OF_BRIDGE = { add: 7, del: 2 };
+
+/** Those whose plugin makes an interface. */
+export function isOfInterface({ name }: AttachmentCase): boolean {
+  return /^(bridge|ptp|macvlan|ipvlan|vlan|dummy)\b/.test(name);
+}
 
 export const attachmentCases: readonly AttachmentCase[] = [
   { name: "bridge without IPAM", steps: OF_BRIDGE, config: () => bridge({ mtu: 1400 }) },
@@ -97,6 +108,16 @@ export const attachmentCases: readonly AttachmentCase[] = [
     need: goPlugin("host-local"),
     path: folderWithPeer,
     config: (host) => bridge({ isGateway: true, ipam: { ...hostLocal(host, V4), type: "go-host-local" } }),
+  },
+  {
+    name: "ptp with host-local, dual stack",
+    steps: { add: 10, del: 2 },
+    config: (host) => ptp({ mtu: 1400, ipam: hostLocal(host, V4, V6) }),
+  },
+  {
+    name: "ptp with ipMasq",
+    steps: { add: 10, del: 3 },
+    config: (host) => ptp({ ipMasq: true, ipam: { ...hostLocal(host, V4), routes: [{ dst: "0.0.0.0/0" }] } }),
   },
   {
     name: "tuning after bridge",

@@ -4,7 +4,8 @@ import { ConfigError } from "../../core/errors.ts";
 import { interfaceNameProblem } from "../../core/names.ts";
 import type { Call, NetworkConfig } from "../../core/plugin.ts";
 import type { Dns } from "../../core/result.ts";
-import { boolean, integer, interfaceName, list, mac, object, oneOf, optional, withDefault } from "../../core/schema.ts";
+import { boolean, integer, interfaceName, list, object, optional, withDefault } from "../../core/schema.ts";
+import { askedMac, askedMacFields, hasIpam, masqueradeBackend, optionalMtu } from "../interface-fields.ts";
 
 export interface BridgeConfig {
   readonly bridge: string;
@@ -40,7 +41,6 @@ interface RawTrunk {
 const vlanId = integer(1, 4094);
 const trunk = object<RawTrunk>({ minID: optional(vlanId), maxID: optional(vlanId), id: optional(vlanId) });
 const off = withDefault(boolean, false);
-const askedMac = object<{ mac: string | undefined }>({ mac: optional(macOrNothing) });
 
 const fields = object({
   bridge: withDefault(interfaceName, "cni0"),
@@ -48,9 +48,8 @@ const fields = object({
   isDefaultGateway: off,
   forceAddress: off,
   ipMasq: off,
-  // Both words mean our one nf_tables table: nothing here needs iptables.
-  ipMasqBackend: optional(oneOf("iptables", "nftables")),
-  mtu: withDefault(integer(0, 65535), 0),
+  ipMasqBackend: masqueradeBackend,
+  mtu: optionalMtu,
   hairpinMode: off,
   promiscMode: off,
   vlan: withDefault(integer(0, 4094), 0),
@@ -60,21 +59,19 @@ const fields = object({
   enabledad: off,
   disableContainerInterface: off,
   portIsolation: off,
-  runtimeConfig: optional(askedMac),
-  args: optional(object({ cni: optional(askedMac) })),
+  ...askedMacFields,
 });
 
 /** Checks the fields and how they go together. Throws ConfigError. */
 export function parseBridgeConfig(config: NetworkConfig, args: Call["args"]): BridgeConfig {
   const raw = fields(config, "");
-  const fromArgs = args.get("MAC");
   const parsed: BridgeConfig = {
     bridge: raw.bridge,
     isGateway: raw.isGateway || raw.isDefaultGateway,
     isDefaultGateway: raw.isDefaultGateway,
     forceAddress: raw.forceAddress,
     ipMasq: raw.ipMasq,
-    mtu: raw.mtu === 0 ? undefined : raw.mtu,
+    mtu: raw.mtu,
     hairpinMode: raw.hairpinMode,
     promiscMode: raw.promiscMode,
     vlan: raw.vlan,
@@ -84,13 +81,10 @@ export function parseBridgeConfig(config: NetworkConfig, args: Call["args"]): Br
     enableDad: raw.enabledad,
     disableContainerInterface: raw.disableContainerInterface,
     portIsolation: raw.portIsolation,
-    mac: raw.runtimeConfig?.mac ?? raw.args?.cni?.mac ?? (fromArgs && macOrNothing(fromArgs, "CNI_ARGS MAC")),
-    usesIpam: config.ipam !== undefined && config.ipam.type !== "",
+    mac: askedMac(raw, args),
+    usesIpam: hasIpam(config),
     dns: config.dns,
   };
-  if (parsed.mtu !== undefined && parsed.mtu < 68) {
-    throw new ConfigError("mtu", "must be at least 68, the least that IPv4 works with, or 0", { value: raw.mtu });
-  }
   if (parsed.usesIpam && parsed.disableContainerInterface) {
     throw new ConfigError("disableContainerInterface", 'cannot be used together with "ipam"', { value: true });
   }
@@ -123,9 +117,4 @@ function vlansOf(entries: readonly RawTrunk[]): number[] {
     if (id !== undefined) vlans.add(id);
   }
   return [...vlans].sort((a, b) => a - b);
-}
-
-/** The empty string asks for nothing, as the runtime may fill the field in without a value. */
-function macOrNothing(value: unknown, field: string): string | undefined {
-  return value === "" ? undefined : mac(value, field);
 }

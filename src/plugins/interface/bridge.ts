@@ -7,19 +7,27 @@
  */
 
 import { networkAddress, parseCidr } from "../../core/cidr.ts";
-import { type Family, familyOf, formatIp } from "../../core/ip.ts";
+import { familyOf, formatIp } from "../../core/ip.ts";
 import { attachmentMac, hostVethName, sharedMac } from "../../core/names.ts";
 import type {
   AddressResource,
   BridgeLink,
   PortVlansResource,
   Resource,
-  RouteResource,
   SysctlResource,
   VethLink,
 } from "../../core/plan.ts";
 import type { Facts, Planner } from "../../core/planner.ts";
-import type { Dns, Result, ResultAddress, ResultInterface, ResultRoute } from "../../core/result.ts";
+import type { Result, ResultAddress, ResultInterface, ResultRoute } from "../../core/result.ts";
+import {
+  type AddressOptions,
+  addressTexts,
+  dnsOf,
+  planAddresses,
+  planForwarding,
+  planRoutes,
+  planUp,
+} from "../container-interface.ts";
 import { planLostMasquerade, planMasquerade } from "../masquerade.ts";
 import { planSpoofCheck } from "../spoof-check.ts";
 import { type BridgeConfig, parseBridgeConfig } from "./bridge-config.ts";
@@ -55,9 +63,9 @@ function planBridge(config: BridgeConfig, facts: Facts) {
     veth,
     ...planPortVlans(config, veth.name),
     ...(config.macSpoofCheck ? planSpoofCheck(facts.key, veth.name, veth.peer.mac) : []),
-    ...planAddresses(config, facts, ips),
-    ...planUp(config, facts, veth),
-    ...planRoutes(facts, ips, routes),
+    ...planAddresses(facts.key.ifname, ips, addressOptions(config)),
+    ...planEndsUp(config, facts, veth),
+    ...planRoutes(facts.key.ifname, ips, routes),
     ...(config.ipMasq ? planMasquerade(facts.key, addressTexts(ips)) : []),
     ...(config.ipMasq && facts.recovering ? planLostMasquerade(facts.key) : []),
   ];
@@ -133,63 +141,19 @@ function adoptedEnds(
   return [host, container];
 }
 
-function planAddresses({ enableDad }: BridgeConfig, { key }: Facts, ips: readonly ResultAddress[]): Resource[] {
-  const link = key.ifname;
-  const conf = (family: "ipv4" | "ipv6", name: string, value: string, of = link): SysctlResource => ({
-    kind: "sysctl",
-    where: "container",
-    link: of === link ? link : undefined,
-    name: `net/${family}/conf/${of}/${name}`,
-    value,
-    optional: true,
-  });
-  const has = (family: Family) => ips.some(({ address }) => familyOf(address) === family);
-  return [
-    // Neighbours that still know the address by the MAC of its last owner are told when the link comes up.
-    ...(has(4) ? [conf("ipv4", "arp_notify", "1")] : []),
-    ...(has(6)
-      ? [
-          conf("ipv6", "disable_ipv6", "0", "lo"),
-          conf("ipv6", "disable_ipv6", "0"),
-          conf("ipv6", "keep_addr_on_down", "1"),
-          conf("ipv6", "accept_dad", enableDad ? "1" : "0"),
-          ...(enableDad ? [conf("ipv6", "enhanced_dad", "1")] : []),
-        ]
-      : []),
-    ...ips.map(
-      ({ address }): AddressResource => ({
-        kind: "address",
-        where: "container",
-        link,
-        address,
-        duplicateDetection: enableDad ? true : undefined,
-      }),
-    ),
-  ];
+function addressOptions({ enableDad }: BridgeConfig): AddressOptions {
+  return {
+    announce: [4],
+    ipv6: enableDad ? { accept_dad: "1", enhanced_dad: "1" } : { accept_dad: "0" },
+    duplicateDetection: enableDad,
+  };
 }
 
 /** The container's end first: then the host's finds its carrier when it comes up, and the port forwards at once. */
-function planUp(config: BridgeConfig, { key }: Facts, veth: VethLink): Resource[] {
-  const inContainer: Resource[] = config.disableContainerInterface
-    ? []
-    : [{ kind: "link-settings", where: "container", link: key.ifname, set: { up: true } }];
+function planEndsUp(config: BridgeConfig, { key }: Facts, veth: VethLink): Resource[] {
+  const inContainer = config.disableContainerInterface ? [] : [planUp(key.ifname)];
   const set = { up: true, hairpin: config.hairpinMode, isolated: config.portIsolation };
   return [...inContainer, { kind: "link-settings", where: "host", link: veth.name, set }];
-}
-
-function planRoutes({ key }: Facts, ips: readonly ResultAddress[], routes: readonly ResultRoute[]): RouteResource[] {
-  const gatewayOf = (family: Family) => ips.find(({ gateway }) => gateway && familyOf(gateway) === family)?.gateway;
-  return routes.map(({ dst, gw, ...rest }): RouteResource => {
-    const gateway = gw ?? gatewayOf(familyOf(dst));
-    return {
-      kind: "route",
-      where: "container",
-      link: key.ifname,
-      destination: dst,
-      gateway,
-      ...rest,
-    };
-  });
 }
 
 /** The gateway addresses on the bridge, and forwarding in their families. */
@@ -207,17 +171,11 @@ function planGateway(config: BridgeConfig, facts: Facts, ips: readonly ResultAdd
       others: forceAddress ? "replace" : "refuse",
     }),
   );
-  const families = new Set(gateways.map(familyOf));
-  const forwarding = [...families].map(
-    (family): SysctlResource => ({
-      kind: "sysctl",
-      where: "host",
-      shared: true,
-      name: family === 4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding",
-      value: "1",
-    }),
-  );
-  return [...(config.vlan === 0 ? [] : planVlanGateway(config, facts)), ...addresses, ...forwarding];
+  return [
+    ...(config.vlan === 0 ? [] : planVlanGateway(config, facts)),
+    ...addresses,
+    ...planForwarding(gateways.map(familyOf)),
+  ];
 }
 
 /** The VLAN's gateway as the runtime is told of it. */
@@ -279,10 +237,6 @@ function addressesOf({ isGateway }: BridgeConfig, { ipam }: Facts): ResultAddres
   });
 }
 
-function addressTexts(ips: readonly ResultAddress[]): string[] {
-  return ips.map(({ address }) => address);
-}
-
 function firstHost(address: string): string | undefined {
   const cidr = parseCidr(address);
   if (cidr === undefined) return undefined;
@@ -301,9 +255,4 @@ function routesOf({ isDefaultGateway }: BridgeConfig, { ipam }: Facts, ips: read
     }
   }
   return routes;
-}
-
-/** The configuration's DNS settings where it has any, else those of the IPAM plugin. */
-function dnsOf({ dns }: BridgeConfig, { ipam }: Facts): Dns | undefined {
-  return dns !== undefined && Object.values(dns).some((value) => value !== undefined) ? dns : ipam?.dns;
 }

@@ -1,66 +1,25 @@
-/** The configurations that the Go plugins and ours are compared by: those of the reference's documentation, and more. */
+/** The configurations that the Go bridge and ours are compared by: those of the reference's documentation, and more. */
 
-import type { Config, Host } from "../support/plugin-calls.ts";
-
-export interface DifferentialCase {
-  readonly name: string;
-  /** Commands run in the host before, the same for both. */
-  readonly given?: string;
-  readonly config: (host: Host) => Partial<Config>;
-  /** What comes after it in the chain. */
-  readonly chained?: (host: Host) => readonly Config[];
-  readonly args?: string;
-  /** Addresses that the container reaches; of the outside only through masquerade. */
-  readonly reaches?: readonly string[];
-  readonly reachesNot?: readonly string[];
-  /** The MAC that is asked for, which must not be normalised. */
-  readonly mac?: string;
-  /** Whether the container is silenced as soon as it sends from another MAC. */
-  readonly spoofing?: "stopped";
-}
-
-/** The other end of the host's uplink, which knows no way back to containers. */
-export const OUTSIDE_V4 = "192.0.2.2";
-export const OUTSIDE_V6 = "2001:db8::2";
-
-const GATEWAY_V4 = "10.77.0.1";
-const GATEWAY_V6 = "fd77::1";
-
-type Fields = Record<string, unknown>;
-
-const ranges =
-  (...sets: Fields[][]) =>
-  (host: Host, more: Fields = {}) => ({
-    type: "host-local",
-    dataDir: host.dataDir,
-    ranges: sets,
-    ...more,
-  });
-
-const v4 = ranges([{ subnet: "10.77.0.0/24" }]);
-const v6 = ranges([{ subnet: "fd77::/64" }]);
-const dual = ranges([{ subnet: "10.77.0.0/24" }], [{ subnet: "fd77::/64" }]);
-const fixed =
-  (...addresses: Fields[]) =>
-  (more: Fields = {}) => ({ type: "static", addresses, ...more });
+import {
+  type DifferentialCase,
+  dual,
+  fixed,
+  GATEWAY_V4,
+  GATEWAY_V6,
+  MAC,
+  OUTSIDE_V4,
+  OUTSIDE_V6,
+  ofVersions,
+  type PluginCases,
+  ranges,
+  v4,
+  v6,
+} from "./case.ts";
 
 /** A bridge whose MAC does not change with its ports. */
 const EXISTING = "ip link add br0 address 02:00:00:00:00:77 type bridge; ip link set br0 up; sleep 0.1";
-const MAC = "02:00:5e:00:53:01";
 
-const ofVersions = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"].map(
-  (cniVersion): DifferentialCase => ({
-    name: `cniVersion ${cniVersion}`,
-    config: (host) => ({
-      cniVersion,
-      isDefaultGateway: true,
-      ipam: dual(host, { routes: [{ dst: "10.80.0.0/16" }, { dst: "10.81.0.0/16", gw: "10.77.0.254" }] }),
-      dns: { nameservers: ["10.77.0.1"], domain: "a.example", search: ["a.example"], options: ["ndots:2"] },
-    }),
-  }),
-);
-
-export const cases: readonly DifferentialCase[] = [
+const cases: readonly DifferentialCase[] = [
   { name: "without IPAM", config: () => ({}) },
   { name: "without IPAM, with all flags of the gateway", config: () => ({ isDefaultGateway: true, ipMasq: true }) },
   { name: "an empty ipam section", config: () => ({ ipam: {} }) },
@@ -335,5 +294,11 @@ export const cases: readonly DifferentialCase[] = [
     name: "fields whose names differ in case, and unknown ones",
     config: (host) => ({ ISGATEWAY: true, Mtu: 1300, somethingElse: { a: 1 }, ipam: v4(host) }),
   },
-  ...ofVersions,
+  ...ofVersions((host) => ({
+    isDefaultGateway: true,
+    ipam: dual(host, { routes: [{ dst: "10.80.0.0/16" }, { dst: "10.81.0.0/16", gw: "10.77.0.254" }] }),
+    dns: { nameservers: ["10.77.0.1"], domain: "a.example", search: ["a.example"], options: ["ndots:2"] },
+  })),
 ];
+
+export const bridge: PluginCases = { plugin: "bridge", base: { type: "bridge", bridge: "br0" }, cases };

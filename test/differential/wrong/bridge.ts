@@ -1,68 +1,23 @@
-/** Configurations, and machines, with one thing wrong each, and the error that it has to answer with. */
+/** Configurations of bridge, and machines, with one thing wrong each. */
 
 import { mkdirSync, writeFileSync } from "node:fs";
-import { hostLocal, V4 } from "../support/attachment-cases.ts";
-import { bridgeVlanFiltering } from "../support/kernel.ts";
-import type { Need } from "../support/needs.ts";
-import type { Host } from "../support/plugin-calls.ts";
-
-/** The error codes. @see docs/errors.md */
-const VERSION = 1;
-const UNKNOWN_CONTAINER = 3;
-const ENVIRONMENT = 4;
-const FILE = 5;
-const DECODE = 6;
-const CONFIG = 7;
-const FEATURE = 101;
-const ADDRESS = 102;
-const CONFLICT = 103;
-
-export interface Wrong {
-  readonly name: string;
-  readonly code: number;
-  /** Words of our message: the field, the value. */
-  readonly says: readonly string[];
-  readonly config?: (host: Host) => Record<string, unknown>;
-  readonly args?: string;
-  readonly netns?: (host: Host) => string;
-  readonly stdin?: string;
-  readonly given?: (host: Host, container: { sh(command: string): string }) => void;
-  /** Why the Go bridge takes it. */
-  readonly theirsTakes?: string;
-  readonly need?: Need;
-}
-
-type WrongValue = (path: string, value: unknown, more?: Partial<Wrong>) => Wrong;
-
-/** Makes configurations that are right but for a value that a field cannot have. */
-export function wrongValueIn(right: (host: Host) => Record<string, unknown>, title = ""): WrongValue {
-  return (path, value, more = {}) => {
-    const shown = JSON.stringify(value);
-    return {
-      name: `${title}${path} is ${shown}`,
-      code: CONFIG,
-      says: [`"${path}"`, shown],
-      config: (host) => {
-        const config = { ...right(host) };
-        place(config, path.split("."), value);
-        return config;
-      },
-      ...more,
-    };
-  };
-}
-
-/** Fields of ipam are below a host-local that is right. */
-const wrong = wrongValueIn((host) => ({ ipam: hostLocal(host, V4) }));
-
-function place(config: Record<string, unknown>, [head = "", ...rest]: string[], value: unknown): void {
-  if (rest.length === 0) config[head] = value;
-  else {
-    const inner = { ...(config[head] as Record<string, unknown> | undefined) };
-    place(inner, rest, value);
-    config[head] = inner;
-  }
-}
+import { hostLocal, V4 } from "../../support/attachment-cases.ts";
+import { bridgeVlanFiltering } from "../../support/kernel.ts";
+import type { Need } from "../../support/needs.ts";
+import {
+  ADDRESS,
+  CONFIG,
+  CONFLICT,
+  DECODE,
+  ENVIRONMENT,
+  FEATURE,
+  FILE,
+  type PluginWrongs,
+  UNKNOWN_CONTAINER,
+  VERSION,
+  type Wrong,
+  wrong,
+} from "./wrong.ts";
 
 /** The same of a single range. */
 function wrongRange(range: Record<string, unknown>, field: string, value: string, more: Partial<Wrong> = {}): Wrong {
@@ -106,7 +61,7 @@ const noVlanFiltering: Need = () =>
 
 const truncated = '{"cniVersion": "1.1.0", "name": "net", "type": "bri';
 
-export const wrongConfigurations: readonly Wrong[] = [
+const list: readonly Wrong[] = [
   ...booleans.map((field) => wrong(field, "yes")),
   ...booleans.map((field) => wrong(field, 1)),
   wrong("bridge", 7),
@@ -352,3 +307,5 @@ export const wrongConfigurations: readonly Wrong[] = [
     config: () => ({ vlanTrunk: [{ id: 5 }, { minID: 7, maxID: 9 }] }),
   },
 ];
+
+export const bridge: PluginWrongs = { type: "bridge", base: { bridge: "br0" }, list };

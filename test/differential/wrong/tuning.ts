@@ -1,20 +1,17 @@
 /** Configurations of tuning with one thing wrong each, and the error that it has to answer with. */
 
-import { type Wrong, wrongValueIn } from "./wrong.ts";
-
-const CONFIG = 7;
-const KERNEL = 100;
+import { CONFIG, KERNEL, type PluginWrongs, type Wrong, wrongValueIn } from "./wrong.ts";
 
 const MAC = "02:00:5e:00:53:01";
 const prevResult = { interfaces: [{ name: "eth0", mac: MAC, sandbox: "/run/netns/c1" }] };
-const right = () => ({ type: "tuning", prevResult });
-const wrong = wrongValueIn(right, "tuning: ");
+const right = () => ({ prevResult });
+const wrong = wrongValueIn(right);
 
 /** With an interface in the container, so that nothing else is wrong. */
 const given: Wrong["given"] = (_, container) => container.sh("ip link add eth0 type veth peer name other");
 
 const withFields = (name: string, fields: Record<string, unknown>, more: Partial<Wrong>): Wrong => ({
-  name: `tuning: ${name}`,
+  name,
   code: CONFIG,
   says: [],
   config: () => ({ ...right(), ...fields }),
@@ -82,4 +79,4 @@ const wrongs: readonly Wrong[] = [
   { ...withFields("no interface", { mtu: 1400 }, { code: KERNEL, says: ['"eth0"', "ENODEV"] }), given: () => {} },
 ];
 
-export const wrongTunings: readonly Wrong[] = wrongs.map((each) => ({ given, ...each }));
+export const tuning: PluginWrongs = { type: "tuning", list: wrongs.map((each) => ({ given, ...each })) };

@@ -1,31 +1,27 @@
 /** Chains of bridge and tuning, by the Go plugins and by ours. */
 
-import { hostLocal, V4 } from "../support/attachment-cases.ts";
-import type { Config } from "../support/plugin-calls.ts";
-import type { DifferentialCase } from "./cases.ts";
+import type { Config } from "../../support/plugin-calls.ts";
+import { type DifferentialCase, type Fields, MAC, type PluginCases, v4 } from "./case.ts";
 
-const MAC = "02:00:5e:00:53:01";
 const OTHER = "02:00:5e:00:53:02";
 
-type Fields = Record<string, unknown>;
-
-const tuning = (fields: Fields): Config => ({ cniVersion: "1.1.0", name: "net", type: "tuning", ...fields });
+const configOf = (fields: Fields): Config => ({ cniVersion: "1.1.0", name: "net", type: "tuning", ...fields });
 
 /** A bridge, then tuning with each of the fields. */
 function after(name: string, ...fields: Fields[]): DifferentialCase {
   const [{ cniVersion } = {}] = fields;
   return {
-    name: `tuning: ${name}`,
+    name,
     // Without IPAM the Go bridge's CHECK fails, and nobody asks tuning.
-    config: (host) => ({ ipam: hostLocal(host, V4), ...(cniVersion === undefined ? {} : { cniVersion }) }),
-    chained: () => fields.map(tuning),
+    config: (host) => ({ ipam: v4(host), ...(cniVersion === undefined ? {} : { cniVersion }) }),
+    chained: () => fields.map(configOf),
   };
 }
 
 const sysctl = { "net.core.somaxconn": "500", "net.ipv4.conf.IFNAME.arp_filter": "1" };
 const everything = { sysctl, mac: MAC, promisc: true, mtu: 1400, allmulti: true, txQLen: 77 };
 
-export const casesOfTuning: readonly DifferentialCase[] = [
+const cases: readonly DifferentialCase[] = [
   after("no field", {}),
   after("sysctl", { sysctl }),
   after("sysctl with slashes", { sysctl: { "net/core/somaxconn": "500", "net/ipv4/conf/IFNAME/arp_filter": "1" } }),
@@ -59,3 +55,5 @@ export const casesOfTuning: readonly DifferentialCase[] = [
   { ...after("cniVersion 0.4.0", { ...everything, cniVersion: "0.4.0" }), mac: MAC },
   { ...after("cniVersion 0.3.1", { ...everything, cniVersion: "0.3.1" }), mac: MAC },
 ];
+
+export const tuning: PluginCases = { plugin: "tuning", base: { type: "bridge", bridge: "br0" }, cases };
