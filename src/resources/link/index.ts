@@ -1,25 +1,59 @@
-/** Links that are made, each type in a file of its own. */
+/** Links that are made, each type in a file of its own; those that few plans have are loaded when a plan has one. */
 
+import { late } from "../../core/late.ts";
 import type { LinkResource } from "../../core/plan.ts";
 import { commandIn, type ResourceKind } from "../resource.ts";
 import { bridge } from "./bridge.ts";
-import { ipvlan } from "./ipvlan.ts";
-import { macvlan } from "./macvlan.ts";
-import { plain } from "./plain.ts";
 import type { LinkType } from "./type.ts";
 import { veth } from "./veth.ts";
-import { vlan } from "./vlan.ts";
-import { vrf } from "./vrf.ts";
+
+const macvlan = late(
+  ["macvlan"],
+  () => import("./macvlan.ts"),
+  () => require("./macvlan.ts"),
+);
+const ipvlan = late(
+  ["ipvlan"],
+  () => import("./ipvlan.ts"),
+  () => require("./ipvlan.ts"),
+);
+const vlan = late(
+  ['"vlanId"'],
+  () => import("./vlan.ts"),
+  () => require("./vlan.ts"),
+);
+const plain = late(
+  ["dummy", "bandwidth"],
+  () => import("./plain.ts"),
+  () => require("./plain.ts"),
+);
+const vrf = late(
+  ["vrf"],
+  () => import("./vrf.ts"),
+  () => require("./vrf.ts"),
+);
 
 const types: { readonly [T in LinkResource["type"]]: LinkType<Extract<LinkResource, { type: T }>> } = {
   bridge,
   veth,
-  macvlan,
-  ipvlan,
-  vlan,
-  dummy: plain,
-  ifb: plain,
-  vrf,
+  get macvlan() {
+    return macvlan().macvlan;
+  },
+  get ipvlan() {
+    return ipvlan().ipvlan;
+  },
+  get vlan() {
+    return vlan().vlan;
+  },
+  get dummy() {
+    return plain().plain;
+  },
+  get ifb() {
+    return plain().plain;
+  },
+  get vrf() {
+    return vrf().vrf;
+  },
 };
 
 function typeOf(resource: LinkResource): LinkType<LinkResource> {
