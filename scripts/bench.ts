@@ -31,7 +31,7 @@ const options = new Command("npm run bench --")
   .parse()
   .opts<Options>();
 
-function main(): number {
+async function main(): Promise<number> {
   if (process.getuid?.() !== 0) {
     console.error("The measurements need root, for network namespaces.");
     return 1;
@@ -49,7 +49,7 @@ function main(): number {
   });
   if (built.exitCode !== 0) return 1;
   const empty = join(cache, "empty");
-  compile(join(root, "bench/empty.ts"), empty);
+  await compile(join(root, "bench/empty.ts"), empty);
   const peers = findPeers(cache, (line) => console.log(line));
   if (peers.plugins === undefined) {
     console.error(`There is nothing to measure against: ${peers.about}`);
@@ -73,4 +73,4 @@ function main(): number {
   return exitCode;
 }
 
-process.exit(main());
+process.exit(await main());

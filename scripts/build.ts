@@ -1,39 +1,33 @@
 /** Builds `dist/tendril`, the one executable, and `dist/cni/<plugin>`, a link to it for each plugin. */
 
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
+import type { BunPlugin } from "bun";
 import { pluginTypes } from "../src/plugins/types.ts";
+import { oneBaseChunk } from "./chunks.ts";
 import { alignCode } from "./huge-pages.ts";
 
 const root = join(import.meta.dir, "..");
 
 /**
- * Options that make the start short: bytecode, so that nothing is parsed; chunks, so that nothing is loaded that is not
- * needed; a compiler that waits, for a plugin ends before compiled code has paid; and no look for configuration files
- * of the runtime in the folder that the program happens to be started in.
+ * Compiles one program. What makes its start short: bytecode, so that nothing is parsed; chunks, so that nothing is loaded
+ * that is not needed; a compiler that waits, for a plugin ends before compiled code has paid; and no look for
+ * configuration files of the runtime in the folder that the program happens to be started in.
+ *
+ * A program that is running under the old name goes on with the old file.
  */
-const COMPILE = [
-  "build",
-  "--compile",
-  "--minify",
-  "--bytecode",
-  "--format=esm",
-  "--splitting",
-  "--compile-jit-policy=1000",
-  "--no-compile-autoload-dotenv",
-  "--no-compile-autoload-bunfig",
-];
-
-/** Compiles one program. A program that is running under the old name goes on with the old file. */
-export function compile(source: string, outfile: string): void {
+export async function compile(source: string, outfile: string, plugins: readonly BunPlugin[] = []): Promise<void> {
   const temporary = `${outfile}.${process.pid}`;
-  const { exitCode, stderr } = Bun.spawnSync([process.execPath, ...COMPILE, source, "--outfile", temporary], {
-    // The compiler leaves temporary files in its working folder when it is interrupted.
-    cwd: join(outfile, ".."),
-    stdout: "ignore",
-    stderr: "pipe",
+  await Bun.build({
+    entrypoints: [source],
+    target: "bun",
+    format: "esm",
+    minify: true,
+    bytecode: true,
+    splitting: true,
+    plugins: [...plugins],
+    compile: { outfile: temporary, jitPolicy: 1000, autoloadDotenv: false, autoloadBunfig: false },
   });
-  if (exitCode !== 0) throw new Error(`Cannot compile ${basename(source)}: ${stderr.toString()}`);
   const aligned = `${temporary}.aligned`;
   // In one write: the page cache then has it in large pieces.
   writeFileSync(aligned, alignCode(readFileSync(temporary)), { mode: 0o755 });
@@ -57,7 +51,7 @@ function linkPlugins(folder: string): void {
 
 if (import.meta.main) {
   mkdirSync(join(root, "dist"), { recursive: true });
-  compile(join(root, "src/main.ts"), join(root, "dist/tendril"));
+  await compile(join(root, "src/main.ts"), join(root, "dist/tendril"), [oneBaseChunk(join(root, "src/cli/plugin.ts"))]);
   linkPlugins(join(root, "dist/cni"));
   console.log(`dist/tendril, and dist/cni/ with ${pluginTypes.join(", ")}`);
 }
