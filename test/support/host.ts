@@ -15,6 +15,8 @@ export interface TestHost {
   readonly root: string;
   /** Runs a program in it to its end. */
   run(command: readonly string[], options?: RunOptions): Finished;
+  /** Runs a program in it while others go on. */
+  runs(command: readonly string[], options?: RunOptions): Promise<Finished>;
   /** The standard output of a program that must succeed. Throws with what it said. */
   output(command: readonly string[], options?: RunOptions): string;
   /** The standard output of a shell command that must succeed. */
@@ -66,11 +68,12 @@ export function testHost(): () => Promise<TestHost> {
   };
 }
 
-interface StartedHost extends TestHost {
+export interface StartedHost extends TestHost {
   end(): Promise<void>;
 }
 
-async function startHost(): Promise<StartedHost> {
+/** Makes a host that lasts until it is ended. */
+export async function startHost(): Promise<StartedHost> {
   const namespaces = ["--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"];
   const holder = Bun.spawn(["unshare", ...namespaces, "--propagation", "private", "sh", "-c", FIRST_PROCESS], {
     env: { PATH },
@@ -110,6 +113,17 @@ function hostOf(pid: string): TestHost {
   return {
     root,
     run,
+    async runs(command, { env, input } = {}) {
+      const child = Bun.spawn([...inside, ...command], {
+        env: { PATH, ...env },
+        stdin: new Blob([input ?? ""]),
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const texts = [child.stdout, child.stderr].map((stream) => new Response(stream).text());
+      const [stdout = "", stderr = ""] = await Promise.all(texts);
+      return { exitCode: await child.exited, stdout, stderr };
+    },
     output,
     sh: (command) => output(["sh", "-c", command]),
     json: (command) => JSON.parse(output(command) || "[]"),
