@@ -304,6 +304,16 @@ const ROUTES: Captured = {
   ],
 };
 
+/**
+ * Of `ip -j -6 route show default`, with two links of that name and number, fd00::1/64 and fd01::1/64 on them:
+ *
+ *     ip -6 route add default via fd00::9 dev host0; ip -6 route append default via fd01::9 dev eth0
+ */
+const SEVERAL_WAYS = `
+    0a000000fe0300010000000008000f00fe00000008000600000400003c0009001c0000000300000014000500fd000000000000000000
+    0000000000091c0000000200000014000500fd01000000000000000000000000000924000c0000000000000000000000000000000000
+    000000000000000000000000000000000500140000000000`;
+
 /** `ip -j -6 route show table all` */
 const ROUTES6: Captured = {
   messages: [
@@ -480,6 +490,15 @@ describe("a dump decodes to what was printed:", () => {
   test("links", () => compare(LINKS, decodeLink, (link) => linkAsIp(link, NAMES)));
   test("addresses", () => compare(ADDRESSES, addressMessage.read, addressAsIp));
   test("IPv4 routes", () => compare(ROUTES, routeMessage.read, (route) => routeAsIp(route, NAMES)));
+  test("a route of several ways", () => {
+    const bytes = Buffer.from(SEVERAL_WAYS.replace(/\s/g, ""), "hex");
+    const route = routeMessage.read(bytes);
+    expect(route.nextHops).toEqual([
+      { flags: 0, hops: 0, outputIndex: 3, gateway: "fd00::9" },
+      { flags: 0, hops: 0, outputIndex: 2, gateway: "fd01::9" },
+    ]);
+    expect(routeMessage.read(encode(routeMessage, route))).toEqual(route);
+  });
   test("IPv6 routes", () => compare(ROUTES6, routeMessage.read, (route) => routeAsIp(route, NAMES)));
   test("IPv4 neighbours", () => compare(NEIGHBOURS, neighbourMessage.read, (entry) => neighbourAsIp(entry, NAMES)));
   test("IPv6 neighbours", () => compare(NEIGHBOURS6, neighbourMessage.read, (entry) => neighbourAsIp(entry, NAMES)));

@@ -201,6 +201,7 @@ const formats: readonly (readonly [string, Wire<unknown>, fc.Arbitrary<unknown>]
         priority: u32,
         preferredSource: ipText,
         metrics: fields({}, { mtu: u32, advmss: u32 }),
+        nextHops: fc.array(fields({ flags: u8, hops: u8, outputIndex: u32 }, { gateway: ipText }), { maxLength: 3 }),
         table: u32,
         mark: u32,
       },

@@ -100,6 +100,17 @@ describe("routes", () => {
     expect(json<{ dst: string }>("ip -j route show").map(({ dst }) => dst)).toEqual(["10.1.0.0/24"]);
   });
 
+  kernelTest("that IPv6 joins to one of several ways are listed and deleted one by one", () => {
+    const { socket, index, json } = withLink();
+    const ways = ["fd00::8", "fd00::9"].map((gateway) => ({ destination: "::/0", gateway, outputIndex: index }));
+    for (const way of ways) socket.execute(prependRoute(way));
+    expect(json<object>("ip -j -6 route show default")).toHaveLength(1);
+    const listed = () => listRoutes(socket).filter((route) => routeDestination(route) === "::/0");
+    expect(listed()).toMatchObject(ways.map(({ gateway }) => ({ gateway, outputIndex: index })));
+    socket.execute(deleteRoute(ways[0] ?? { destination: "" }));
+    expect(listed()).toMatchObject([{ gateway: "fd00::9", outputIndex: index }]);
+  });
+
   kernelTest("that ip(8) made in other ways decode to what it prints", () => {
     const namespace = withLink();
     namespace.sh(`ip route add unreachable 10.20.0.0/16

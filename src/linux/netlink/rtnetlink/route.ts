@@ -1,12 +1,13 @@
 /** Routes. @see rtnetlink(7) RTM_NEWROUTE, linux/rtnetlink.h struct rtmsg, ip-route(8) */
 
+import { DecodeError } from "../../../core/errors.ts";
 import { familyOf } from "../../../core/ip.ts";
 import { AF_INET, AF_INET6 } from "../../libc.ts";
 import { attributes, message, type WithUnknown } from "../attributes.ts";
 import { NetlinkError } from "../error.ts";
 import { type NetlinkRequest, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, request } from "../message.ts";
 import type { NetlinkSocket, Reply } from "../socket.ts";
-import { ipAddress, struct, u8, u32 } from "../wire.ts";
+import { bytesIn, ipAddress, struct, u8, u16, u32, type Wire, wire } from "../wire.ts";
 
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
@@ -43,6 +44,20 @@ interface RouteMetrics extends WithUnknown {
   advmss?: number;
 }
 
+interface NextHopHeader {
+  /** With what follows it. */
+  length: number;
+  flags: number;
+  /** Its weight less one. */
+  hops: number;
+  outputIndex: number;
+}
+
+/** One way of a route that has several. */
+export interface NextHop extends Omit<NextHopHeader, "length">, WithUnknown {
+  gateway?: string;
+}
+
 interface RouteAttributes extends WithUnknown {
   /** Absent for a default route. */
   destination?: string;
@@ -53,6 +68,8 @@ interface RouteAttributes extends WithUnknown {
   priority?: number;
   preferredSource?: string;
   metrics?: RouteMetrics;
+  /** In place of one link and gateway. */
+  nextHops?: readonly NextHop[];
   table?: number;
   mark?: number;
 }
@@ -71,6 +88,39 @@ const header = struct<RouteHeader>(12, {
   flags: [8, u32],
 });
 
+/** @see linux/rtnetlink.h struct rtnexthop */
+const nextHopHeader = struct<NextHopHeader>(8, {
+  length: [0, u16],
+  flags: [2, u8],
+  hops: [3, u8],
+  outputIndex: [4, u32],
+});
+const nextHopAttributes = attributes<Pick<NextHop, "gateway" | "unknown">>({ gateway: [5, ipAddress] });
+
+const nextHops: Wire<readonly NextHop[]> = wire<readonly NextHop[]>(
+  (out, hops) => {
+    for (const { flags, hops: weight, outputIndex, ...more } of hops) {
+      const start = out.length;
+      nextHopHeader.write(out, { length: 0, flags, hops: weight, outputIndex });
+      nextHopAttributes.write(out, more);
+      out.view.setUint16(start, out.length - start, true);
+      out.align(4);
+    }
+  },
+  (input, at, end) => {
+    const hops: NextHop[] = [];
+    for (let next = at; next < end; ) {
+      const { length, ...fixed } = nextHopHeader.readAt(input, next, end);
+      if (length < nextHopHeader.size || length > end - next) {
+        throw new DecodeError(`Truncated way of a route: length ${length} of ${end - next} left`);
+      }
+      hops.push({ ...fixed, ...nextHopAttributes.read(bytesIn(input, next + nextHopHeader.size, next + length)) });
+      next += (length + 3) & ~3;
+    }
+    return hops;
+  },
+);
+
 export const routeMessage = message(
   header,
   attributes<RouteAttributes>({
@@ -82,6 +132,7 @@ export const routeMessage = message(
     priority: [6, u32],
     preferredSource: [7, ipAddress],
     metrics: [8, attributes<RouteMetrics>({ mtu: [2, u32], advmss: [8, u32] })],
+    nextHops: [9, nextHops],
     table: [15, u32],
     mark: [16, u32],
   }),
@@ -160,7 +211,10 @@ function toMessage(route: RouteSpec): Route {
   };
 }
 
-/** The routes of one table, of both families; none where there is no such table. Throws NetlinkError. */
+/**
+ * The routes of one table, of both families; none where there is no such table. One that has several ways, as IPv6
+ * makes of routes to one destination, is as many routes. Throws NetlinkError.
+ */
 export function listRoutes(socket: NetlinkSocket, table = RT_TABLE_MAIN): Route[] {
   return [AF_INET, AF_INET6].flatMap((family) => {
     const which: Route = {
@@ -173,8 +227,14 @@ export function listRoutes(socket: NetlinkSocket, table = RT_TABLE_MAIN): Route[
     };
     return dumpRoutes(socket, which)
       .map(({ payload }) => routeMessage.read(payload))
-      .filter((route) => (route.table ?? route.table8) === table);
+      .filter((route) => (route.table ?? route.table8) === table)
+      .flatMap(waysOf);
   });
+}
+
+function waysOf(route: Route): Route[] {
+  const { nextHops: hops, ...common } = route;
+  return hops?.map(({ gateway, outputIndex }) => ({ ...common, gateway, outputIndex })) ?? [route];
 }
 
 function dumpRoutes(socket: NetlinkSocket, which: Route): Reply[] {
