@@ -43,6 +43,7 @@ import {
   planAgain,
   planForDel,
   recordId,
+  resultFor,
   withMachine,
 } from "./service.ts";
 import { noteShared, sweepShared, takeBackShared, whileSharing } from "./shared.ts";
@@ -121,9 +122,10 @@ function make<C>(
   step?.();
   apply(planned, machine, undo);
   restoreTables(runFolder, machine, call.warn);
-  writeRecord(runFolder, { ...record(resources), state: "complete", result: plan.result });
+  const result = resultFor(planner, call, plan.result);
+  writeRecord(runFolder, { ...record(resources), state: "complete", result });
   step?.();
-  return plan.result;
+  return result;
 }
 
 /**

@@ -7,7 +7,16 @@ import { closeNetns, openNetns } from "../linux/netns.ts";
 import { explain, explainRemoval } from "./engine.ts";
 import { gatherFacts } from "./facts.ts";
 import { readInstances } from "./record.ts";
-import { type Environment, leaseOf, netnsPath, ownOf, planForDel, recordId, withMachine } from "./service.ts";
+import {
+  type Environment,
+  leaseOf,
+  netnsPath,
+  ownOf,
+  planForDel,
+  recordId,
+  resultFor,
+  withMachine,
+} from "./service.ts";
 
 export function foreseeAdd<C>(planner: Planner<C>, call: Call, environment: Environment): Foresight {
   const config = planner.parse(call.config, call.args);
@@ -18,7 +27,7 @@ export function foreseeAdd<C>(planner: Planner<C>, call: Call, environment: Envi
       const facts = gatherFacts(planner, config, call, kernel, { bootId: environment.bootId, ipam: lease?.result });
       const { resources, result } = planner.plan(config, facts);
       const commands = explain(resources, kinds, { container: netns.path });
-      return { result, commands: [...(lease?.commands ?? []), ...commands] };
+      return { result: resultFor(planner, call, result), commands: [...(lease?.commands ?? []), ...commands] };
     });
   } finally {
     closeNetns(netns);

@@ -4,6 +4,7 @@ import { UnknownContainerError } from "../core/errors.ts";
 import type { LeaseResource, Plan, Resource } from "../core/plan.ts";
 import type { Planner } from "../core/planner.ts";
 import { type Call, type NetworkCall, type Plugin, storeCall } from "../core/plugin.ts";
+import type { Result } from "../core/result.ts";
 import type { Netns } from "../linux/netns.ts";
 import { Kernel } from "../resources/kernel.ts";
 import type { KernelKinds } from "../resources/kinds.ts";
@@ -57,6 +58,25 @@ export function leaseOf(call: Call): LeaseResource {
 export function netnsPath(call: Call): string {
   if (call.netns !== undefined) return call.netns;
   throw new UnknownContainerError(`Container "${call.containerId}" has no network namespace`);
+}
+
+/**
+ * What the runtime is told: an interface plugin's own result after the one that it was given. Planners of chained
+ * plugins see to that themselves.
+ */
+export function resultFor<C>(planner: Planner<C>, { config: { prevResult } }: Call, own: Result): Result {
+  if (planner.chained || prevResult === undefined || own === prevResult) return own;
+  const { interfaces = [], ips = [], routes = [], dns } = prevResult;
+  const moved = (own.ips ?? []).map((ip) =>
+    ip.interface === undefined ? ip : { ...ip, interface: ip.interface + interfaces.length },
+  );
+  const result: Result = {
+    interfaces: [...interfaces, ...(own.interfaces ?? [])],
+    ips: [...ips, ...moved],
+    routes: [...routes, ...(own.routes ?? [])],
+  };
+  const settings = own.dns ?? dns;
+  return settings === undefined ? result : { ...result, dns: settings };
 }
 
 /** Without a record: what the plan would be, made from the result that the runtime holds. */
