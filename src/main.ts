@@ -8,7 +8,7 @@
 
 import { formatVersions } from "./cni/versions.ts";
 import { exitNow } from "./linux/libc.ts";
-import { writeAll } from "./linux/libc-file.ts";
+import { readToEnd, writeAll } from "./linux/libc-file.ts";
 import { pluginTypes } from "./plugins/types.ts";
 
 const name = process.argv0.slice(process.argv0.lastIndexOf("/") + 1);
@@ -19,8 +19,17 @@ if (!isPlugin && (!process.env.CNI_COMMAND || process.argv.length > 2)) {
   Bun.unsafe.setJITPolicy(1);
   import("./cli/command.ts").then(({ runCli }) => runCli(process.argv.slice(2)).then((status) => process.exit(status)));
 } else if (process.env.CNI_COMMAND === "VERSION") {
-  writeAll(1, new TextEncoder().encode(formatVersions()));
+  writeAll(1, new TextEncoder().encode(formatVersions(readInput())));
   exitNow(0);
 } else {
   import("./cli/plugin.ts").then(({ servePlugin }) => servePlugin(isPlugin ? name : undefined));
+}
+
+/** Without input, which the specification asks for, there is an answer too. */
+function readInput(): string {
+  try {
+    return new TextDecoder().decode(readToEnd(0));
+  } catch {
+    return "";
+  }
 }

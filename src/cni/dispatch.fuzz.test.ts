@@ -27,6 +27,9 @@ function check(env: Record<string, string>, stdin: string): void {
     expect([1, 2, 4, 5, 6, 7, 8]).toContain(error.code);
     expect(error.msg).not.toBe("");
     expect(plugin.calls).toEqual([]);
+  } else if (env.CNI_COMMAND === "VERSION") {
+    // Its cniVersion is whatever the input's is.
+    expect(JSON.parse(stdout)).toEqual({ cniVersion: expect.any(String), supportedVersions: [...versions] });
   } else if (stdout !== "") {
     expect(versions).toContain(JSON.parse(stdout).cniVersion);
   } else {

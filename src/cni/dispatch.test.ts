@@ -73,14 +73,15 @@ describe("a call that is in order", () => {
 });
 
 describe("VERSION and the call by hand", () => {
-  test("VERSION answers without reading standard input or asking for other variables", () => {
-    const answer = runCall(fakePlugin(), { CNI_COMMAND: "VERSION" }, "", {
-      stdin: () => {
-        throw new Error("must not be read");
-      },
-    });
-    expect(answer).toMatchObject({ status: 0, stderr: "" });
-    expect(JSON.parse(answer.stdout).supportedVersions).toEqual([...versions]);
+  test("VERSION asks for no other variable, and answers in the version of its input", () => {
+    for (const [input, cniVersion] of [
+      ["", "1.1.0"],
+      ['{"cniVersion":"0.4.0"}', "0.4.0"],
+    ] as const) {
+      const answer = runCall(fakePlugin(), { CNI_COMMAND: "VERSION" }, input);
+      expect(answer).toMatchObject({ status: 0, stderr: "" });
+      expect(JSON.parse(answer.stdout)).toEqual({ cniVersion, supportedVersions: [...versions] });
+    }
   });
 
   for (const env of [{}, { CNI_COMMAND: "" }]) {

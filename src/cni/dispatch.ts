@@ -50,7 +50,7 @@ function serve(executable: Executable, learnVersion: (version: CniVersion) => vo
     return "";
   }
   const verb = parseVerb(command);
-  if (verb === "VERSION") return formatVersions();
+  if (verb === "VERSION") return formatVersions(readInput(executable));
   const call = readCall(verb, executable, learnVersion);
   return callPlugin(executable.plugin, verb, call);
 }

@@ -3,10 +3,15 @@ import { IncompatibleVersionError } from "../core/errors.ts";
 import { verbs } from "./environment.ts";
 import { checkVerb, formatVersions, versionHasVerb, versions } from "./versions.ts";
 
-test("VERSION answers what the reference plugins do", () => {
-  expect(formatVersions()).toBe(
-    '{"cniVersion":"1.1.0","supportedVersions":["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}\n',
-  );
+test("VERSION answers in the version of its input", () => {
+  const answerOf = (cniVersion: string) =>
+    `{"cniVersion":"${cniVersion}","supportedVersions":["0.1.0","0.2.0","0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}\n`;
+  for (const version of ["0.1.0", "1.0.0", "9.9.9"]) {
+    expect(formatVersions(JSON.stringify({ cniVersion: version }))).toBe(answerOf(version));
+  }
+  for (const input of ["", "x", "null", "{}", '{"cniVersion":""}', '{"cniVersion":1}']) {
+    expect(formatVersions(input)).toBe(answerOf("1.1.0"));
+  }
 });
 
 test("CHECK came with 0.4.0, GC and STATUS with 1.1.0", () => {

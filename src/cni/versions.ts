@@ -56,9 +56,19 @@ export function checkVerb(version: CniVersion, verb: Verb): void {
 }
 
 /**
- * What VERSION answers. Standard input is not read, as the reference does not: the answer is the same for every version.
+ * What VERSION answers, in the version of its input: the one part of the answer that depends on it. Whatever else is
+ * wrong with the input, the versions are told.
  * @see https://www.cni.dev/docs/spec/#version-success
  */
-export function formatVersions(): string {
-  return `${JSON.stringify({ cniVersion: NEWEST_VERSION, supportedVersions: versions })}\n`;
+export function formatVersions(input = ""): string {
+  return `${JSON.stringify({ cniVersion: versionOfInput(input), supportedVersions: versions })}\n`;
+}
+
+function versionOfInput(input: string): string {
+  try {
+    const { cniVersion } = JSON.parse(input) as { cniVersion?: unknown };
+    return typeof cniVersion === "string" && cniVersion !== "" ? cniVersion : NEWEST_VERSION;
+  } catch {
+    return NEWEST_VERSION;
+  }
 }
