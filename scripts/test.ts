@@ -4,11 +4,14 @@
  */
 
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Glob } from "bun";
 import { cache } from "./setup/cache.ts";
 import { installTools } from "./setup/packages.ts";
 import { findPeers } from "./setup/peers.ts";
+import { findVm } from "./setup/vm.ts";
+import type { VmParts } from "./vm/machine.ts";
+import { isForVm, runVmSuite } from "./vm/suite.ts";
 
 const root = join(import.meta.dir, "..");
 
@@ -18,7 +21,10 @@ interface Tally {
   skipped: number;
 }
 
-/** The suites, in the order in which they build on each other; a file belongs to the first that matches. */
+/**
+ * The suites, in the order in which they build on each other; a file belongs to the first that matches. The last, vm,
+ * has no files of its own: it runs, of any suite's files, the tests that need another kernel.
+ */
 const SUITES: readonly { readonly name: string; readonly pattern: RegExp; readonly root?: true }[] = [
   { name: "kernel", pattern: /\.kernel\.test\.ts$/, root: true },
   { name: "crash", pattern: /\.crash\.test\.ts$/, root: true },
@@ -26,38 +32,46 @@ const SUITES: readonly { readonly name: string; readonly pattern: RegExp; readon
   { name: "pure", pattern: /\.test\.ts$/ },
 ];
 const ORDER = ["pure", "kernel", "crash", "interop"];
+/** Names of parts; other words on the command line choose files. */
+const PARTS = ["checks", ...ORDER, "vm"];
 
 const only = process.argv.slice(2);
+const parts = only.filter((word) => PARTS.includes(word));
 const total: Tally = { passed: 0, failed: 0, skipped: 0 };
 const skips: string[] = [];
+
+function isWanted(part: string): boolean {
+  return parts.length === 0 ? only.length === 0 || part !== "checks" : parts.includes(part);
+}
 
 function count(name: string, tally: Tally, seconds: number): void {
   total.passed += tally.passed;
   total.failed += tally.failed;
   total.skipped += tally.skipped;
-  const parts = [`${tally.passed} passed`, `${tally.failed} failed`, `${tally.skipped} skipped`];
-  console.log(`── ${name}: ${parts.join(", ")} (${seconds.toFixed(1)} s)\n`);
+  const figures = [`${tally.passed} passed`, `${tally.failed} failed`, `${tally.skipped} skipped`];
+  console.log(`── ${name}: ${figures.join(", ")} (${seconds.toFixed(1)} s)\n`);
 }
 
 function runCheck(name: string, command: string[]): void {
-  if (only.length > 0 && !only.includes("checks")) return;
   const start = performance.now();
   const { exitCode } = Bun.spawnSync(command, { cwd: root, stdout: "inherit", stderr: "inherit" });
   const ok = exitCode === 0;
   count(name, { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 }, (performance.now() - start) / 1000);
 }
 
-function filesOf(suite: string): string[] {
+function testFiles(): string[] {
   return [...new Glob("{src,test,bench,scripts}/**/*.test.ts").scanSync(root)]
-    .filter((file) => SUITES.find(({ pattern }) => pattern.test(file))?.name === suite)
-    .filter((file) => only.every((word) => ORDER.includes(word) || word === "checks" || file.includes(word)))
+    .filter((file) => only.every((word) => PARTS.includes(word) || file.includes(word)))
     .sort();
 }
 
+function suiteOf(file: string) {
+  return SUITES.find(({ pattern }) => pattern.test(file));
+}
+
 function runSuite(suite: string, environment: Record<string, string>): void {
-  const words = only.filter((word) => ORDER.includes(word) || word === "checks");
-  if (words.length > 0 && !words.includes(suite)) return;
-  const files = filesOf(suite);
+  if (!isWanted(suite)) return;
+  const files = testFiles().filter((file) => suiteOf(file)?.name === suite);
   if (files.length === 0) return;
   if (SUITES.find(({ name }) => name === suite)?.root && process.getuid?.() !== 0) {
     skips.push(`the ${suite} tests: they need root`);
@@ -76,49 +90,76 @@ function runSuite(suite: string, environment: Record<string, string>): void {
     stdout: "inherit",
     stderr: "inherit",
   });
+  finish(suite, exitCode, readOrEmpty(report), readOrEmpty(skipList), start);
+}
+
+async function runVm(vm: VmParts, files: readonly string[], environment: Record<string, string>): Promise<void> {
+  say(`Booting the virtual machine for ${files.length} test files …`);
+  const start = performance.now();
+  const output = (bytes: Uint8Array) => process.stdout.write(bytes);
+  try {
+    const { exitCode, report, skips } = await runVmSuite({ vm, root, files, environment, cache, output });
+    finish("vm", exitCode, report, skips, start);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    finish("vm", 1, "", "", start);
+  }
+}
+
+function finish(suite: string, exitCode: number | null, report: string, skipList: string, start: number): void {
   const tally = readReport(report);
   // A file that fails to load, or a hook that throws, fails the run without a failed test.
   if (exitCode !== 0 && tally.failed === 0) tally.failed = 1;
-  skips.push(...readLines(skipList));
+  skips.push(...skipList.split("\n").filter((line) => line !== ""));
   count(suite, tally, (performance.now() - start) / 1000);
 }
 
-function readReport(path: string): Tally {
-  const text = readLines(path).join("\n");
+function readReport(text: string): Tally {
   const head = /<testsuites[^>]*\btests="(\d+)"[^>]*\bfailures="(\d+)"[^>]*\bskipped="(\d+)"/.exec(text);
   if (head === null) return { passed: 0, failed: 1, skipped: 0 };
   const [tests, failed, skipped] = head.slice(1).map(Number) as [number, number, number];
   return { passed: tests - failed - skipped, failed, skipped };
 }
 
-function readLines(path: string): string[] {
+function readOrEmpty(path: string): string {
   try {
-    return readFileSync(path, "utf8")
-      .split("\n")
-      .filter((line) => line !== "");
+    return readFileSync(path, "utf8");
   } catch {
-    return [];
+    return "";
   }
 }
 
-const say = (line: string) => console.log(line);
+function say(line: string): void {
+  console.log(line);
+}
 
 mkdirSync(cache, { recursive: true });
-runCheck("type check", ["node_modules/.bin/tsc"]);
-runCheck("Biome", ["node_modules/.bin/biome", "check", "."]);
-runCheck("layers", [process.execPath, "scripts/layers.ts"]);
+if (isWanted("checks")) {
+  runCheck("type check", ["node_modules/.bin/tsc"]);
+  runCheck("Biome", ["node_modules/.bin/biome", "check", "."]);
+  runCheck("layers", [process.execPath, "scripts/layers.ts"]);
+}
 say("Building dist/tendril …");
 runCheck("build", [process.execPath, "scripts/build.ts"]);
 const isRoot = process.getuid?.() === 0;
 const missing = isRoot ? installTools(say) : [];
 for (const { command, debian } of missing) skips.push(`what needs ${command} (package ${debian}): it is not installed`);
 const peers = findPeers(cache, say);
-say(`Peers: ${peers.about}\n`);
+say(`Peers: ${peers.about}`);
+const vmFiles = isWanted("vm") ? testFiles().filter((file) => isForVm(join(root, file))) : [];
+const vm = vmFiles.length === 0 ? undefined : findVm(cache, say);
+if (vm !== undefined) say(`Virtual machine: ${typeof vm === "string" ? vm : basename(vm.modules)}\n`);
 const environment = {
   ...(peers.plugins === undefined ? {} : { TENDRIL_PEER_PLUGINS: peers.plugins }),
   ...(peers.cnitool === undefined ? {} : { TENDRIL_PEER_CNITOOL: peers.cnitool }),
 };
-for (const suite of ORDER) runSuite(suite, environment);
+const vmFollows: Record<string, string> = typeof vm === "object" ? { TENDRIL_TEST_VM: "follows" } : {};
+for (const suite of ORDER) runSuite(suite, { ...environment, ...vmFollows });
+if (typeof vm === "object") await runVm(vm, vmFiles, environment);
+if (typeof vm === "string") {
+  skips.push(`the tests in the virtual machine: ${vm}`);
+  if (parts.includes("vm")) count("vm", { passed: 0, failed: 0, skipped: vmFiles.length }, 0);
+}
 
 if (skips.length > 0) {
   console.log("Skipped:");

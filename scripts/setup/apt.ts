@@ -1,23 +1,34 @@
-/** The package tool of Debian and Ubuntu, for people who are not there to answer its questions. */
+/** The package tools of Debian and Ubuntu, for a caller who is not there to answer their questions. */
 
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 
 const APT = "/usr/bin/apt-get";
 const POLICY = "/usr/sbin/policy-rc.d";
 
+interface AptOptions {
+  readonly cwd?: string;
+  /** What to run instead of apt-get. */
+  readonly program?: string;
+}
+
 export const hasApt = (): boolean => existsSync(APT);
 
 /** Runs apt-get and says whether it succeeded. Another one that runs is waited for. */
-export function apt(args: readonly string[], options: { readonly cwd?: string } = {}): boolean {
-  const { exitCode } = Bun.spawnSync([APT, "-o", "DPkg::Lock::Timeout=120", ...args], {
-    ...options,
-    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+export function apt(args: readonly string[], options: AptOptions = {}): boolean {
+  return aptOutput(args, options) !== undefined;
+}
+
+/** What it printed, or undefined when it failed. */
+export function aptOutput(args: readonly string[], { cwd, program = APT }: AptOptions = {}): string | undefined {
+  const { exitCode, stdout } = Bun.spawnSync([program, "-o", "DPkg::Lock::Timeout=120", ...args], {
+    ...(cwd === undefined ? {} : { cwd }),
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" },
     stdin: "ignore",
-    stdout: "ignore",
+    stdout: "pipe",
     stderr: "ignore",
     timeout: 600_000,
   });
-  return exitCode === 0;
+  return exitCode === 0 ? stdout.toString() : undefined;
 }
 
 /** Installs packages, and starts no daemon of them. */

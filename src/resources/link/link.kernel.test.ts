@@ -113,8 +113,8 @@ const types: readonly {
     kind: "dummy",
     resource: plain,
     shows: { address: MAC, mtu: 1400, linkinfo: { info_kind: "dummy" } },
-    damage: "ip link del eth0",
-    finding: 'interface "eth0" is not in the container',
+    damage: "ip link del eth0; ip link add eth0 type veth peer name other",
+    finding: '"eth0" in the container is of kind veth, not dummy',
   },
   {
     title: "an ifb",

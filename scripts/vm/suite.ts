@@ -1,0 +1,76 @@
+/** The tests that need another kernel than this machine's, run in a virtual machine that has it. */
+
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { presentFeatures } from "../../test/support/kernel.ts";
+import { ANSWERS, runInVm, type VmParts } from "./machine.ts";
+
+/** Three minutes are the aim, on a machine that does nothing else. */
+const SECONDS = 600;
+
+/** Names of the files that the suite leaves for who asked for it. */
+const REPORT = "junit.xml";
+const SKIPS = "skips.txt";
+
+export interface VmSuite {
+  readonly vm: VmParts;
+  /** The project's folder, and the test files from there. */
+  readonly root: string;
+  readonly files: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** A folder where one may be made for the time of the run. */
+  readonly cache: string;
+  readonly output: (bytes: Uint8Array) => void;
+}
+
+export interface VmOutcome {
+  readonly exitCode: number;
+  /** The report and the reasons of skipped tests; empty where there are none. */
+  readonly report: string;
+  readonly skips: string;
+}
+
+/** Whether a test file has tests for the virtual machine: it says so by what it imports. */
+export function isForVm(path: string): boolean {
+  return /^import .*support\/kernel\.ts";$/m.test(readFileSync(path, "utf8"));
+}
+
+/** Runs test files in the virtual machine. Throws where it comes to no end. */
+export async function runVmSuite({ vm, root, files, environment, cache, output }: VmSuite): Promise<VmOutcome> {
+  const answers = join(cache, `vm-run.${process.pid}`);
+  mkdirSync(answers, { recursive: true });
+  const variables = {
+    PATH: process.env.PATH ?? "",
+    HOME: process.env.HOME ?? "/root",
+    NO_COLOR: "1",
+    ...environment,
+    TENDRIL_TEST_VM: "inside",
+    TENDRIL_TEST_OUTSIDE: presentFeatures().join(","),
+    TENDRIL_TEST_SKIPS: `${ANSWERS}/${SKIPS}`,
+  };
+  const options = ["--timeout", "180000", "--reporter=junit", `--reporter-outfile=${ANSWERS}/${REPORT}`];
+  const command = [process.execPath, "test", ...options, ...files.map((file) => `./${file}`)];
+  const script = [
+    ...Object.entries(variables).map(([name, value]) => `export ${name}=${quote(value)}`),
+    `cd ${quote(root)}`,
+    `exec ${command.map(quote).join(" ")}`,
+  ];
+  try {
+    const exitCode = await runInVm(vm, { script: script.join("\n"), answers, seconds: SECONDS, output });
+    return { exitCode, report: read(join(answers, REPORT)), skips: read(join(answers, SKIPS)) };
+  } finally {
+    rmSync(answers, { recursive: true, force: true });
+  }
+}
+
+function quote(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
