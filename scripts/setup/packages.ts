@@ -17,6 +17,7 @@ const TOOLS: readonly Tool[] = [
   { command: "nft", debian: "nftables" },
   { command: "iptables", debian: "iptables" },
   { command: "ping", debian: "iputils-ping" },
+  { command: "iperf3", debian: "iperf3" },
   { command: "sysctl", debian: "procps" },
   { command: "containerd", debian: "containerd" },
   { command: "runc", debian: "runc" },

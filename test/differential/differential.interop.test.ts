@@ -8,6 +8,7 @@ import { goPlugin } from "../support/attachment-cases.ts";
 import { needs, program, root } from "../support/needs.ts";
 import { expectBuilt, type Outcome, testHosts } from "../support/plugin-calls.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
+import { bandwidth } from "./cases/bandwidth.ts";
 import { bridge } from "./cases/bridge.ts";
 import { ptp } from "./cases/ptp.ts";
 import { tuning } from "./cases/tuning.ts";
@@ -30,7 +31,7 @@ beforeAll(expectBuilt);
 const hosts = testHosts();
 expectNothingLeft();
 
-const plugins = [bridge, ptp, tuning];
+const plugins = [bridge, ptp, tuning, bandwidth];
 const needed = [root, goPlugin("host-local"), goPlugin("static"), program("nft"), program("ping")];
 
 /** The intended differences that were met. */

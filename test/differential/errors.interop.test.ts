@@ -8,6 +8,7 @@ import { stateOf } from "../support/network-state.ts";
 import { type Config, call, expectBuilt, PLUGINS, type PluginCall, testHosts } from "../support/plugin-calls.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
 import { PEERS } from "./pair.ts";
+import { bandwidth } from "./wrong/bandwidth.ts";
 import { bridge } from "./wrong/bridge.ts";
 import { ptp } from "./wrong/ptp.ts";
 import { tuning } from "./wrong/tuning.ts";
@@ -18,7 +19,7 @@ const hosts = testHosts();
 expectNothingLeft();
 const needed = [root, goPlugin("host-local"), goPlugin("static")];
 
-for (const plugin of [bridge, ptp, tuning]) {
+for (const plugin of [bridge, ptp, tuning, bandwidth]) {
   describe.concurrent(`${plugin.type}: refused is`, () => {
     for (const each of plugin.list) {
       const test = needs(...needed, goPlugin(plugin.type), ...(each.need === undefined ? [] : [each.need]));

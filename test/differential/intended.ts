@@ -146,4 +146,30 @@ export const intended: readonly IntendedDifference[] = [
     values: /^fails: Error: Tuning link eth0 configured promisc is false, current value is 1 → passes$/,
     reason: "what is not configured is another one's to set",
   },
+  {
+    plugins: ["bandwidth"],
+    where: /^ADD: host filter VETH 1 all u32 800::800$/,
+    values: /^(.*) actions\/1\/bind=1 .* (bkt=0) flowid=1:1 (.*) → \1 \2 \3$/,
+    reason: "a packet that is redirected is not redirected once more, nor is there a class in which it could be put",
+  },
+  {
+    plugins: ["bandwidth"],
+    where: /^ADD: host link bwp[0-9a-f]{12} txqlen$/,
+    values: /^undefined → 32$/,
+    reason: "the kernel's default is left alone; what waits does so in the token bucket",
+  },
+  {
+    plugins: ["bandwidth"],
+    cases: /^(numbers that are no whole bytes|more than 32 bits of bytes)$/,
+    where: /^ADD: host qdisc VETH root tbf (burst|lat)$/,
+    values: /^(124974 → 124987|10000000 → 9995000|25001 → 25000|25000 → 25001)$/,
+    reason: "the kernel is told of the burst in bytes; by the time that it takes it is shown, cut to microseconds",
+  },
+  {
+    plugins: ["bandwidth"],
+    cases: /^a burst smaller than a frame$/,
+    where: /^ADD: host qdisc VETH root tbf burst$/,
+    values: /^569 → 1513$/,
+    reason: "a bucket that cannot hold a frame would never let one through",
+  },
 ];

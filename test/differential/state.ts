@@ -20,6 +20,9 @@ export interface Dump {
   readonly routes: readonly Json[];
   readonly rules: readonly Json[];
   readonly neighbours: readonly Json[];
+  readonly qdiscs: readonly Json[];
+  /** For what links receive. */
+  readonly filters: readonly Json[];
   readonly sysctls: Readonly<Record<string, string>>;
 }
 
@@ -38,12 +41,13 @@ const PARAMETERS = [
 
 const WIDE_PARAMETERS = ["net/core/somaxconn", "net/ipv4/ip_local_port_range"];
 
-/** Reads a namespace with ip(8) and from /proc/sys. */
+/** Reads a namespace with ip(8), tc(8) and from /proc/sys. */
 export async function dump(netns: Netns): Promise<Dump> {
   const common = "route show table all\nrule show\nneighbour show nud permanent\n";
-  const [first = [], second = []] = await Promise.all([
+  const [first, second, control] = await Promise.all([
     ipJson(netns, ["-4", "-d"], `link show\naddress show\n${common}`),
     ipJson(netns, ["-6", "-d"], `address show\n${common}`),
+    trafficControl(netns),
   ]);
   const [links = [], addresses4 = [], routes4 = [], rules4 = [], neighbours4 = []] = first;
   const [addresses6 = [], routes6 = [], rules6 = [], neighbours6 = []] = second;
@@ -55,20 +59,34 @@ export async function dump(netns: Netns): Promise<Dump> {
     routes: [...routes4.map(family(4)), ...routes6.map(family(6))],
     rules: [...rules4.map(family(4)), ...rules6.map(family(6))],
     neighbours: [...neighbours4, ...neighbours6],
+    ...control,
     sysctls: inNetns(netns, () => readParameters(names)),
   };
 }
 
-async function ipJson(netns: Netns, options: string[], batch: string): Promise<Json[][]> {
-  const child = inNetns(netns, () =>
-    Bun.spawn(["ip", "-j", ...options, "-batch", "-"], { stdin: new Blob([batch]), stdout: "pipe", stderr: "pipe" }),
+/** Queueing disciplines but those that the kernel gives to every link, and the filters that hang on them. */
+async function trafficControl(netns: Netns): Promise<Pick<Dump, "qdiscs" | "filters">> {
+  const tc = async (...args: string[]) => JSON.parse((await run(netns, ["tc", "-j", ...args])) || "[]") as Json[];
+  const qdiscs = (await tc("qdisc", "show")).filter(({ kind }) => kind !== "noqueue" && kind !== "noop");
+  const links = qdiscs.flatMap(({ kind, dev }) => (kind === "ingress" ? [String(dev)] : []));
+  const filters = await Promise.all(
+    links.map(async (dev) =>
+      (await tc("filter", "show", "dev", dev, "ingress")).map((found): Json => ({ ...found, dev })),
+    ),
   );
+  return { qdiscs, filters: filters.flat() };
+}
+
+async function ipJson(netns: Netns, options: string[], batch: string): Promise<Json[][]> {
+  const shown = await run(netns, ["ip", "-j", ...options, "-batch", "-"], batch);
+  return shown.split("\n").map((line) => JSON.parse(line) as Json[]);
+}
+
+async function run(netns: Netns, command: string[], stdin = ""): Promise<string> {
+  const child = inNetns(netns, () => Bun.spawn(command, { stdin: new Blob([stdin]), stdout: "pipe", stderr: "pipe" }));
   const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  if ((await child.exited) !== 0) throw new Error(`ip ${options.join(" ")}: ${stderr}`);
-  return stdout
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as Json[]);
+  if ((await child.exited) !== 0) throw new Error(`${command.join(" ")}: ${stderr}`);
+  return stdout.trim();
 }
 
 function readParameters(names: readonly string[]): Record<string, string> {
@@ -95,7 +113,8 @@ export function isSettled({ links, addresses }: Dump): boolean {
   if (entries.some(({ tentative }) => tentative === true)) return false;
   return links.every((link) => {
     const { ifname } = link;
-    if (ifname === "lo" || !has(link, "UP")) return true;
+    // The kernel gives a link-local address only to what can send to groups: not to an ifb.
+    if (ifname === "lo" || !has(link, "UP") || !has(link, "MULTICAST")) return true;
     const ports = links.filter(({ master }) => master === ifname);
     if (kindOf(link) === "bridge" && ports.every(isDown)) return isDown(link);
     return isDown(link) || entries.some((entry) => entry.ifname === ifname && entry.scope === "link");
@@ -140,6 +159,14 @@ export function factsOf(found: Dump, rename: (text: string) => string): Facts {
   }
   for (const { priority, ipFamily, ...rest } of found.rules) note(`rule${ipFamily} ${priority}`, words(rest));
   for (const { dst, dev, ...rest } of found.neighbours) note(`neighbour ${dst} dev ${dev}`, words(rest));
+  for (const { dev, kind, handle, parent = "root", options } of found.qdiscs) {
+    for (const [path, value] of flatten({ handle, ...(options as Json) }))
+      note(`qdisc ${dev} ${parent} ${kind} ${path}`, value);
+  }
+  for (const { dev, protocol, pref, kind, options = {} } of found.filters) {
+    const { fh = "none", ...rest } = options as Json;
+    note(`filter ${dev} ${pref} ${protocol} ${kind} ${fh}`, words(rest, /actions\/\d+\/index/));
+  }
   for (const [name, value] of Object.entries(found.sysctls)) note(`sysctl ${name}`, value);
   return facts;
 }

@@ -84,6 +84,20 @@ const configurations: readonly Explained[] = [
     },
     tool: "nft",
   },
+  {
+    title: "an interface whose rates are held",
+    fields: { ipam: "host-local" },
+    chained: [
+      {
+        type: "bandwidth",
+        ingressRate: 123_456_789,
+        ingressBurst: 987_654,
+        egressRate: 40_000_000_001,
+        egressBurst: 123,
+      },
+    ],
+    tool: "tc",
+  },
   { title: "a spoof check", fields: { macspoofchk: true, ipam: "host-local" }, tool: "nft" },
 ];
 
@@ -117,7 +131,9 @@ const PARAMETERS = [
   "ipv4/conf/eth0/arp_filter",
 ];
 
-/** Links, addresses, routes, bridge ports and nf_tables of both namespaces, in words that do not depend on numbers. */
+const FILTERS = "for link in $(ls /proc/sys/net/ipv4/conf); do tc filter show dev $link ingress 2>&1; done";
+
+/** Links, addresses, routes, bridge ports, nf_tables and traffic control of both namespaces, in words that do not depend on numbers. */
 function stateOf({ host, container }: Side): object {
   return Object.fromEntries(
     [host, container].map((netns, i) => [
@@ -148,6 +164,8 @@ function stateOf({ host, container }: Side): object {
         routes: netns.sh("ip route show table all | grep -v 'table local' | sort"),
         routes6: netns.sh("ip -6 route show table all | grep -v -e 'table local' -e fe80 | sort || true"),
         nft: Bun.which("nft") === null ? "" : netns.sh("nft -s list ruleset"),
+        qdiscs: Bun.which("tc") === null ? "" : netns.sh("tc -d qdisc show | sed 's/ refcnt [0-9]*//'"),
+        filters: Bun.which("tc") === null ? "" : netns.sh(FILTERS),
         sysctls: netns.sh(`cd /proc/sys/net; grep -s . ${PARAMETERS.join(" ")} || true`),
       },
     ]),

@@ -2,6 +2,7 @@
 
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { kernelLink } from "./kernel.ts";
 import type { Need } from "./needs.ts";
 import { type Config, type Host, PLUGINS } from "./plugin-calls.ts";
 
@@ -133,6 +134,21 @@ export const attachmentCases: readonly AttachmentCase[] = [
       mtu: 1400,
       allmulti: true,
       txQLen: 77,
+    }),
+  },
+  {
+    name: "bandwidth after bridge",
+    steps: { add: 8, del: 5 },
+    need: kernelLink("ifb"),
+    below: (host) => bridge({ isGateway: true, ipam: hostLocal(host, V4) }),
+    config: () => ({
+      cniVersion: "1.1.0",
+      name: "net",
+      type: "bandwidth",
+      ingressRate: 100_000_000,
+      ingressBurst: 1_000_000,
+      egressRate: 20_000_000,
+      egressBurst: 1_000_000,
     }),
   },
   {

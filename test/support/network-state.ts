@@ -14,15 +14,38 @@ import type { TestNetns } from "./namespaces.ts";
 import type { Host } from "./plugin-calls.ts";
 
 const hasNft = Bun.which("nft") !== null;
+const hasTc = Bun.which("tc") !== null;
 
-/** Links, addresses, routes, rules, neighbours and nf_tables of the namespaces, and leases and records of the host. */
+/**
+ * Links, addresses, routes, rules, neighbours and nf_tables of the namespaces, and leases, records and traffic control of
+ * the host.
+ */
 export async function stateOf(host: Host, containers: readonly TestNetns[] = []): Promise<string[]> {
   const places = [host.netns, ...containers];
-  const lines = await Promise.all(places.map(({ netns }) => namespaceState(netns)));
+  const [control, ...lines] = await Promise.all([
+    trafficControl(host.netns.netns),
+    ...places.map(({ netns }) => namespaceState(netns)),
+  ]);
   return [
     ...lines.flatMap((found, i) => found.map((line) => `${i === 0 ? "host" : `container ${i}`}: ${line}`)),
+    ...control.map((line) => `host: ${line}`),
     ...filesOf(host),
   ];
+}
+
+/** Queueing disciplines but those that the kernel gives to every link, and the filters for what links receive. */
+async function trafficControl(netns: Netns): Promise<string[]> {
+  if (!hasTc) return [];
+  const linesOf = (text: string) => text.split("\n").filter((line) => line !== "" && !line.includes(" noqueue "));
+  const qdiscs = linesOf(await run(netns, ["tc", "qdisc", "show"], ""));
+  const links = qdiscs.flatMap((line) => /^qdisc (?:ingress|clsact) \S+ dev (\S+)/.exec(line)?.[1] ?? []);
+  const filters = await Promise.all(
+    links.map(async (link) => {
+      const shown = linesOf(await run(netns, ["tc", "filter", "show", "dev", link, "ingress"], ""));
+      return shown.map((line) => `${link}: ${line}`);
+    }),
+  );
+  return [...qdiscs, ...filters.flat()];
 }
 
 /** What is in a network namespace, one line for each thing. */

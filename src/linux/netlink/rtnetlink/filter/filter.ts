@@ -90,7 +90,7 @@ export function listIngressFilters(socket: NetlinkSocket, index: number): Filter
     .map(({ payload }) => filterMessage.read(payload));
 }
 
-/** Whether a filter redirects all packets to the link of this index. */
+/** Whether a filter redirects all packets to the link of this index, whatever it would do with them after that. */
 export function isRedirect({ u32, info }: Filter, { priority, target }: Omit<Redirect, "index">): boolean {
   const key = u32?.selector?.keys[0];
   const mirred = u32?.actions?.[0]?.mirred?.parameters;
@@ -98,8 +98,8 @@ export function isRedirect({ u32, info }: Filter, { priority, target }: Omit<Red
     filterInfo(priority) === info &&
     u32?.selector?.keys.length === 1 &&
     key?.mask === 0 &&
-    u32.actions?.length === 1 &&
-    mirred?.direction === TCA_EGRESS_REDIR &&
+    mirred?.action === TC_ACT_STOLEN &&
+    mirred.direction === TCA_EGRESS_REDIR &&
     mirred.index === target
   );
 }
