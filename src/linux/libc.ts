@@ -1,73 +1,48 @@
 /**
- * The C library by FFI: the one door to system calls that the runtime has no function for.
+ * System calls by FFI: the one door to those that the runtime has no function for.
  *
- * Nothing else imports `bun:ffi`. Symbols are bound at first use, in small groups, because binding costs about 10 µs
- * a symbol and most runs need few of them.
+ * Nothing else imports `bun:ffi`. All go through the C library's syscall(2): to bind it once costs a process less than
+ * to bind the twenty functions that a plugin would need.
  */
 
-import { dlopen, type FFIFunction, type Library, type Pointer, read } from "bun:ffi";
+import { dlopen, type Pointer, read } from "bun:ffi";
 import { KernelError } from "../core/errors.ts";
 import { errnoName } from "./errno.ts";
+import { NUMBERS, type SystemCall } from "./system-calls.ts";
 
-const LIBRARY = "libc.so.6";
+/** A number, or memory, of which the kernel gets the address. */
+type Argument = number | Uint8Array | Uint32Array | null;
+type Six = [a: Argument, b: Argument, c: Argument, d: Argument, e: Argument, f: Argument];
 
-/** Functions of the C library, bound when they are first asked for. */
-export function bind<const T extends Record<string, FFIFunction>>(functions: T): () => Library<T>["symbols"] {
-  let bound: Library<T>["symbols"] | undefined;
-  return () => {
-    if (bound === undefined) {
-      findErrno();
-      bound = dlopen(LIBRARY, functions).symbols;
-    }
-    return bound;
-  };
-}
-
+let syscall: ((number: number, ...args: Six) => number) | undefined;
 /** Where this thread's errno is, which stays the same: JavaScript runs on one thread. */
 let errnoAddress: Pointer | undefined;
 
-/**
- * Finds errno before the first call that may set it. To look for it after a failure would be too late: binding a
- * function maps memory and wakes threads, and may set errno itself.
- */
-function findErrno(): void {
-  if (errnoAddress !== undefined) return;
-  const { symbols } = dlopen(LIBRARY, { __errno_location: { args: [], returns: "ptr" } });
+function bindSyscall(): NonNullable<typeof syscall> {
+  const { symbols } = dlopen("libc.so.6", {
+    __errno_location: { args: [], returns: "ptr" },
+    // A number is fine as an address. What comes back, a descriptor or a length, never takes 64 bits here.
+    syscall: { args: ["i32", "ptr", "ptr", "ptr", "ptr", "ptr", "ptr"], returns: "i32" },
+  });
   errnoAddress = (symbols.__errno_location() as Pointer | null) ?? undefined;
-  // The first read, too, is done while nothing depends on it.
+  // The first read, too, is done while nothing depends on it: whatever is done for the first time may set errno.
   errno();
+  return symbols.syscall as unknown as NonNullable<typeof syscall>;
 }
 
-const exiting = bind({ _exit: { args: ["i32"], returns: "void" } });
-
-const locking = bind({ flock: { args: ["i32", "i32"], returns: "i32" } });
-
-const namespaces = bind({
-  setns: { args: ["i32", "i32"], returns: "i32" },
-  unshare: { args: ["i32"], returns: "i32" },
-  ioctl: { args: ["i32", "usize"], returns: "i32" },
-});
-
-const mounts = bind({
-  mount: { args: ["ptr", "ptr", "ptr", "u64", "ptr"], returns: "i32" },
-  umount2: { args: ["ptr", "i32"], returns: "i32" },
-});
-
-/** Lengths come back as i32: none here reaches 2 GiB, and 64 bits would come as a big integer. */
-const sockets = bind({
-  socket: { args: ["i32", "i32", "i32"], returns: "i32" },
-  setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
-  sendto: { args: ["i32", "ptr", "usize", "i32", "ptr", "u32"], returns: "i32" },
-  recvfrom: { args: ["i32", "ptr", "usize", "i32", "ptr", "ptr"], returns: "i32" },
-  close: { args: ["i32"], returns: "i32" },
-});
-
-const streams = bind({
-  bind: { args: ["i32", "ptr", "u32"], returns: "i32" },
-  connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
-  listen: { args: ["i32", "i32"], returns: "i32" },
-  accept4: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
-});
+/** Makes a system call. What comes back negative is a failure, which {@link errno} names until anything else is done. */
+export function systemCall(
+  name: SystemCall,
+  a: Argument = 0,
+  b: Argument = 0,
+  c: Argument = 0,
+  d: Argument = 0,
+  e: Argument = 0,
+  f: Argument = 0,
+): number {
+  syscall ??= bindSyscall();
+  return syscall(NUMBERS[name], a, b, c, d, e, f);
+}
 
 /** A system call that failed; `code` is the errno's name. */
 export class SystemCallError extends KernelError {
@@ -96,10 +71,10 @@ export function cString(text: string): Uint8Array {
   return new TextEncoder().encode(`${text}\0`);
 }
 
-/** Ends the process at once: no exit handlers, no flushing. Saves about a millisecond. @see _exit(2) */
+/** Ends the process at once: no exit handlers, no flushing. Saves about a millisecond. @see exit_group(2) */
 export function exitNow(status: number): never {
-  exiting()._exit(status);
-  throw new Error("_exit returned");
+  systemCall("exit_group", status);
+  throw new Error("exit_group returned");
 }
 
 export const LOCK_SH = 1;
@@ -109,7 +84,7 @@ export const LOCK_NB = 4;
 /** Locks an open file; false when LOCK_NB was given and another holds it. @see flock(2) */
 export function flock(fd: number, operation: number): boolean {
   for (;;) {
-    if (locking().flock(fd, operation) >= 0) return true;
+    if (systemCall("flock", fd, operation) >= 0) return true;
     const error = errno();
     if (errnoName(error) === "EINTR") continue;
     if (errnoName(error) === "EAGAIN" && (operation & LOCK_NB) !== 0) return false;
@@ -121,12 +96,12 @@ export const CLONE_NEWNET = 0x40000000;
 
 /** Moves this thread into the namespace behind a descriptor. @see setns(2) */
 export function setns(fd: number, type: number): void {
-  check(namespaces().setns(fd, type), "setns");
+  check(systemCall("setns", fd, type), "setns");
 }
 
 /** Gives this thread namespaces of its own. @see unshare(2) */
 export function unshare(flags: number): void {
-  check(namespaces().unshare(flags), "unshare");
+  check(systemCall("unshare", flags), "unshare");
 }
 
 /** @see linux/nsfs.h */
@@ -134,7 +109,7 @@ const NS_GET_NSTYPE = 0xb703;
 
 /** The type of the namespace behind a descriptor, such as CLONE_NEWNET; undefined for another file. @see ioctl_ns(2) */
 export function namespaceType(fd: number): number | undefined {
-  const type = namespaces().ioctl(fd, NS_GET_NSTYPE);
+  const type = systemCall("ioctl", fd, NS_GET_NSTYPE);
   return type < 0 ? undefined : type;
 }
 
@@ -159,12 +134,12 @@ export function shareMount(target: string): void {
 }
 
 function mount(source: string, target: string, flags: number): void {
-  check(mounts().mount(cString(source), cString(target), cString("none"), BigInt(flags), null), "mount", target);
+  check(systemCall("mount", cString(source), cString(target), cString("none"), flags, null), "mount", target);
 }
 
 /** Takes a mount away as soon as nobody uses it. @see umount2(2) MNT_DETACH */
 export function unmount(target: string): void {
-  check(mounts().umount2(cString(target), MNT_DETACH), "umount2", target);
+  check(systemCall("umount2", cString(target), MNT_DETACH), "umount2", target);
 }
 
 export const AF_INET = 2;
@@ -187,12 +162,12 @@ export const SO_RCVBUFFORCE = 33;
 
 /** Opens a socket in the network namespace of this thread, closed on exec. @see socket(2) */
 export function openSocket(domain: number, type: number, protocol: number): number {
-  return check(sockets().socket(domain, type | SOCK_CLOEXEC, protocol), "socket");
+  return check(systemCall("socket", domain, type | SOCK_CLOEXEC, protocol), "socket");
 }
 
 /** @see setsockopt(2) */
 export function setSocketOption(fd: number, level: number, option: number, value: Uint8Array): void {
-  check(sockets().setsockopt(fd, level, option, value, value.length), "setsockopt");
+  check(systemCall("setsockopt", fd, level, option, value, value.length), "setsockopt");
 }
 
 /** Limits how long a socket's receive or send may block. @see socket(7) SO_RCVTIMEO */
@@ -209,7 +184,7 @@ export function setSocketTimeout(
 /** Sends to a connected socket, or to `address` where given. Returns the number of bytes taken. @see sendto(2) */
 export function send(fd: number, bytes: Uint8Array, address?: Uint8Array): number {
   for (;;) {
-    const sent = sockets().sendto(fd, bytes, bytes.length, 0, address ?? null, address?.length ?? 0);
+    const sent = systemCall("sendto", fd, bytes, bytes.length, 0, address ?? null, address?.length ?? 0);
     if (sent >= 0) return sent;
     const error = errno();
     if (errnoName(error) !== "EINTR") throw new SystemCallError("sendto", error);
@@ -227,7 +202,7 @@ export const MSG_DONTWAIT = 0x40;
 export function receive(fd: number, buffer: Uint8Array, flags = 0, address?: Uint8Array): number {
   const addressLength = address === undefined ? null : new Uint32Array([address.length]);
   for (;;) {
-    const length = sockets().recvfrom(fd, buffer, buffer.length, flags, address ?? null, addressLength);
+    const length = systemCall("recvfrom", fd, buffer, buffer.length, flags, address ?? null, addressLength);
     if (length >= 0) return length;
     const error = errno();
     if (errnoName(error) !== "EINTR") throw new SystemCallError("recvfrom", error);
@@ -236,26 +211,26 @@ export function receive(fd: number, buffer: Uint8Array, flags = 0, address?: Uin
 
 /** @see bind(2) */
 export function bindSocket(fd: number, address: Uint8Array): void {
-  check(streams().bind(fd, address, address.length), "bind");
+  check(systemCall("bind", fd, address, address.length), "bind");
 }
 
 /** @see connect(2) */
 export function connectSocket(fd: number, address: Uint8Array): void {
-  check(streams().connect(fd, address, address.length), "connect");
+  check(systemCall("connect", fd, address, address.length), "connect");
 }
 
 /** @see listen(2) */
 export function listenSocket(fd: number, backlog: number): void {
-  check(streams().listen(fd, backlog), "listen");
+  check(systemCall("listen", fd, backlog), "listen");
 }
 
 /** Takes the next connection; the peer's address goes into `address` where given. @see accept4(2) */
 export function acceptSocket(fd: number, address?: Uint8Array): number {
   const addressLength = address === undefined ? null : new Uint32Array([address.length]);
-  return check(streams().accept4(fd, address ?? null, addressLength, SOCK_CLOEXEC), "accept4");
+  return check(systemCall("accept4", fd, address ?? null, addressLength, SOCK_CLOEXEC), "accept4");
 }
 
 /** @see close(2) */
 export function closeSocket(fd: number): void {
-  check(sockets().close(fd), "close");
+  check(systemCall("close", fd), "close");
 }
