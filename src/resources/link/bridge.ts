@@ -2,6 +2,7 @@
 
 import { KernelFeatureError } from "../../core/errors.ts";
 import type { BridgeLink } from "../../core/plan.ts";
+import type { NetlinkError } from "../../linux/netlink/error.ts";
 import { changeLink, createLink, deleteLink } from "../../linux/netlink/rtnetlink/link/link.ts";
 import type { Kernel } from "../kernel.ts";
 import { commandIn, type Undo } from "../resource.ts";
@@ -27,6 +28,7 @@ function ensureBridge(bridge: BridgeLink, kernel: Kernel, undo: Undo): void {
     // One that an administrator made would take the lowest MAC of its ports, and change it as they come and go; to set
     // the one that it has makes it stay.
     if (found?.address !== mac) kernel.execute(where, changeLink({ index: found?.index, address: found?.address }));
+    else if (vlanFiltering && !found.info?.bridge?.vlanFiltering) setFiltering(bridge, found.index, kernel, undo);
     return;
   }
   const data = vlanFiltering ? { bridge: { vlanFiltering } } : {};
@@ -41,17 +43,7 @@ function ensureBridge(bridge: BridgeLink, kernel: Kernel, undo: Undo): void {
       kernel.made(where, name);
       return undo(() => removeBridge(bridge, kernel));
     }
-    if (error.code === "EOPNOTSUPP") {
-      const feature = vlanFiltering ? "CONFIG_BRIDGE_VLAN_FILTERING" : "CONFIG_BRIDGE";
-      const lacking = vlanFiltering ? "VLAN filtering on bridges" : "bridges";
-      throw new KernelFeatureError(
-        feature,
-        `Cannot create bridge "${name}": this kernel has no ${lacking} (${feature})`,
-        {
-          cause: error,
-        },
-      );
-    }
+    if (error.code === "EOPNOTSUPP") throw lacking(`create bridge "${name}"`, vlanFiltering === true, error);
     // Another ADD was quicker.
     if (error.code !== "EEXIST") throw error;
   });
@@ -59,10 +51,31 @@ function ensureBridge(bridge: BridgeLink, kernel: Kernel, undo: Undo): void {
   isOurKind(bridge, kernel.link(where, name));
 }
 
-function verifyBridge({ where, name }: BridgeLink, kernel: Kernel): string[] {
+/**
+ * Networks without VLANs may have made the bridge; their ports are in VLAN 1, untagged, and so go on as before. On an
+ * administrator's bridge, whose ports may carry tagged frames that nobody has told it of, this is not ours to change.
+ */
+function setFiltering({ where, name }: BridgeLink, index: number, kernel: Kernel, undo: Undo): void {
+  const set = (on: boolean) => changeLink({ index, name, info: { kind: "bridge", bridge: { vlanFiltering: on } } });
+  kernel.post(where, set(true), (error) => {
+    if (error === undefined) return undo(() => kernel.execute(where, set(false), "ENODEV"));
+    throw error.code === "EOPNOTSUPP" ? lacking(`set up bridge "${name}"`, true, error) : error;
+  });
+  kernel.flush();
+}
+
+function lacking(what: string, filtering: boolean, cause: NetlinkError): KernelFeatureError {
+  const feature = filtering ? "CONFIG_BRIDGE_VLAN_FILTERING" : "CONFIG_BRIDGE";
+  const words = filtering ? "VLAN filtering on bridges" : "bridges";
+  return new KernelFeatureError(feature, `Cannot ${what}: this kernel has no ${words} (${feature})`, { cause });
+}
+
+function verifyBridge({ where, name, mac, vlanFiltering }: BridgeLink, kernel: Kernel): string[] {
   const found = kernel.link(where, name);
   if (found === undefined) return [`bridge "${name}" is gone`];
-  return found.info?.kind === "bridge" ? [] : [`"${name}" is not a bridge`];
+  if (found.info?.kind !== "bridge") return [`"${name}" is not a bridge`];
+  const mixes = vlanFiltering && found.address === mac && !found.info.bridge?.vlanFiltering;
+  return mixes ? [`bridge "${name}" does not filter VLANs`] : [];
 }
 
 /** A bridge that an administrator made, told by its MAC, stays; so does one that still has ports. */
