@@ -22,6 +22,7 @@ import { limit } from "./expressions/limit.ts";
 import { log } from "./expressions/log.ts";
 import { lookup } from "./expressions/lookup.ts";
 import { masq } from "./expressions/masq.ts";
+import { match } from "./expressions/match.ts";
 import { meta } from "./expressions/meta.ts";
 import { nat } from "./expressions/nat.ts";
 import { payload } from "./expressions/payload.ts";
@@ -38,6 +39,7 @@ const HEADERS = [
   "linux/netlink.h",
   "linux/netfilter/nfnetlink.h",
   "linux/netfilter/nf_tables.h",
+  "linux/netfilter/nf_tables_compat.h",
   "linux/netfilter/nf_nat.h",
 ];
 
@@ -59,7 +61,7 @@ const VALUES: Readonly<Record<string, unknown>> = {
   ...Object.fromEntries(
     ["handle", "timeout", "position", "bytes", "packets", "rate", "unit"].map((name) => [name, 1n]),
   ),
-  ...Object.fromEntries(["userdata", "value"].map((name) => [name, new Uint8Array()])),
+  ...Object.fromEntries(["userdata", "value", "info"].map((name) => [name, new Uint8Array()])),
   ...Object.fromEntries(["elements", "expressions"].map((name) => [name, []])),
 };
 
@@ -175,6 +177,7 @@ const FORMATS: readonly Format[] = [
     fields: { set: "SET", sreg: "SREG", dreg: "DREG", setId: "SET_ID", flags: "FLAGS" },
   },
   { wire: masq, prefix: "NFTA_MASQ", fields: { flags: "FLAGS", portMin: "REG_PROTO_MIN", portMax: "REG_PROTO_MAX" } },
+  { wire: match, prefix: "NFTA_MATCH", fields: { name: "NAME", revision: "REV", info: "INFO" } },
   { wire: meta, prefix: "NFTA_META", fields: { dreg: "DREG", key: "KEY", sreg: "SREG" } },
   {
     wire: nat,

@@ -18,6 +18,7 @@ import { type Limit, limit } from "./expressions/limit.ts";
 import { type Log, log } from "./expressions/log.ts";
 import { type Lookup, lookup } from "./expressions/lookup.ts";
 import { type Masq, masq } from "./expressions/masq.ts";
+import { type Match, match } from "./expressions/match.ts";
 import { type Meta, meta } from "./expressions/meta.ts";
 import { type Nat, nat } from "./expressions/nat.ts";
 import { type Notrack, notrack } from "./expressions/notrack.ts";
@@ -39,6 +40,7 @@ interface ExpressionData {
   log: Log;
   lookup: Lookup;
   masq: Masq;
+  match: Match;
   meta: Meta;
   nat: Nat;
   notrack: Notrack;
@@ -72,6 +74,7 @@ const formats: { readonly [K in keyof ExpressionData]: Wire<ExpressionData[K]> }
   log,
   lookup,
   masq,
+  match,
   meta,
   nat,
   notrack,

@@ -57,6 +57,7 @@ const EXPRESSIONS: Record<Exclude<Expression["name"], "other">, Record<string, f
   log: { prefix: name, group: u16, snaplen: u32, queueThreshold: u16, level: u32, flags: u32 },
   lookup: { sreg: register, dreg: register, set: name, setId: u32, flags: u32 },
   masq: { flags: u32, portMin: register, portMax: register },
+  match: { name, revision: u32, info: bytes },
   meta: { key: u32, dreg: register, sreg: register },
   nat: {
     type: u32,

@@ -68,6 +68,19 @@ export function replaceRule(rule: NftRule, handle: bigint): NftRequest[] {
   return newRule("replace", NLM_F_REPLACE, rule, { handle });
 }
 
+/** Adds a rule of these expressions, which need no anonymous sets, at the start or the end of its chain. */
+export function addExpressions(
+  chain: RuleChain,
+  expressions: readonly Expression[],
+  place: "start" | "end" = "end",
+): NftRequest {
+  const flags = NLM_F_CREATE | (place === "end" ? NLM_F_APPEND : 0);
+  return request(`add rule to ${describe(chain)}`, NFT_MSG_NEWRULE, flags, ruleMessage, {
+    ...naming(chain),
+    expressions,
+  });
+}
+
 function newRule(verb: string, flags: number, rule: NftRule, where: RuleAttributes = {}): NftRequest[] {
   const compiled = compileRule(rule);
   const firstId = lastSetId + 1;

@@ -106,6 +106,7 @@ function readExpression(reader: Reader, expression: Expression): boolean {
     case "notrack":
       act(reader, { kind: "notrack" });
       return true;
+    case "match":
     case "other":
       return false;
   }
