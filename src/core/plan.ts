@@ -231,7 +231,14 @@ export interface NftTableResource extends Placed {
   readonly kind: "nft-table";
   readonly table: NftTable;
   readonly sets: readonly NftSet[];
-  readonly chains: readonly { readonly chain: NftChain; readonly rules: readonly NftRule[] }[];
+  readonly chains: readonly NftPartChain[];
+}
+
+export interface NftPartChain {
+  readonly chain: NftChain;
+  readonly rules: readonly NftRule[];
+  /** Other resources put rules of theirs into it. */
+  readonly open?: true;
 }
 
 /** A chain with the whole of its rules, in a table that is there. */
@@ -239,6 +246,28 @@ export interface NftChainResource extends Placed {
   readonly kind: "nft-chain";
   readonly chain: NftChain;
   readonly rules: readonly NftRule[];
+}
+
+/**
+ * A chain for the administrator's rules, made when it is missing. What is in it is not ours: the chain stays as long as
+ * it has a rule, and one that the administrator has made stays for ever.
+ */
+export interface NftAdminChainResource extends Placed {
+  readonly kind: "nft-admin-chain";
+  readonly chain: NftChain;
+}
+
+/**
+ * The way through the chain in which iptables-nft has the rules for forwarded packets, where there is one: packets with
+ * the mark are accepted there, unless the administrator's chain decides first.
+ */
+export interface NftIptablesResource extends Placed {
+  readonly kind: "nft-iptables";
+  readonly family: "ip" | "ip6";
+  /** The bits of the packet's mark, which must all be set. */
+  readonly mark: number;
+  /** The administrator's chain beside it, made when it is missing as in {@link NftAdminChainResource}. */
+  readonly adminChain: string;
 }
 
 /** One rule at the end of a chain that is there, told from others by its comment. */
@@ -282,6 +311,8 @@ export type Resource =
   | FilterResource
   | NftTableResource
   | NftChainResource
+  | NftAdminChainResource
+  | NftIptablesResource
   | NftRuleResource
   | NftElementResource
   | NftOwnedResource

@@ -37,6 +37,16 @@ const trafficControl = late(
   () => import("./traffic-control.ts"),
   () => require("./traffic-control.ts"),
 );
+const nftAdminChain = late(
+  ["firewall"],
+  () => import("./nft-admin-chain.ts"),
+  () => require("./nft-admin-chain.ts"),
+);
+const nftIptables = late(
+  ["firewall"],
+  () => import("./nft-iptables.ts"),
+  () => require("./nft-iptables.ts"),
+);
 
 /** All but leases, which IPAM plugins hold. */
 export type KernelKinds = { readonly [K in Exclude<ResourceKindName, "lease">]: ResourceKind<ResourceOf<K>> };
@@ -67,6 +77,12 @@ export const kernelKinds: KernelKinds = {
   },
   get "nft-chain"() {
     return nft().nftChain;
+  },
+  get "nft-admin-chain"() {
+    return nftAdminChain().nftAdminChain;
+  },
+  get "nft-iptables"() {
+    return nftIptables().nftIptables;
   },
   get "nft-rule"() {
     return nft().nftRule;

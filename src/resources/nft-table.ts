@@ -55,10 +55,10 @@ export const nftTable: ResourceKind<NftTableResource> = {
       if (found === undefined) findings.push(`set "${set.name}" of nf_tables table ${name} is gone`);
       else if (!sameSet(set, found)) findings.push(`set "${set.name}" of nf_tables table ${name} has another format`);
     }
-    for (const { chain, rules } of chains) {
+    for (const { chain, rules, open } of chains) {
       const found = findChain(socket, chain);
       if (found === undefined) findings.push(`chain "${chain.name}" of nf_tables table ${name} is gone`);
-      else if (!sameChain(chain, found) || !hasRules(socket, chain, rules)) {
+      else if (!sameChain(chain, found) || !(open || hasRules(socket, chain, rules))) {
         findings.push(`chain "${chain.name}" of nf_tables table ${name} has been changed`);
       }
     }
@@ -82,7 +82,7 @@ export const nftTable: ResourceKind<NftTableResource> = {
     ].map((command) => commandIn(where, command, naming)),
 };
 
-/** The table goes with the last part, and with it what is left in it that nothing leads to any more. */
+/** The table goes with the last part, unless there is a chain of the administrator's in it. */
 function removePart({ where, table, sets, chains }: NftTableResource, kernel: Kernel): void {
   if (!kernel.has(where)) return;
   const socket = kernel.netfilter(where);
@@ -97,8 +97,7 @@ function removePart({ where, table, sets, chains }: NftTableResource, kernel: Ke
     (there) => {
       if (there === undefined) return [];
       const isLast =
-        there.chains.every((chain) => chain.base === undefined || ownChains.has(chain.name)) &&
-        there.sets.every((set) => ownSets.has(set.name));
+        there.chains.every((chain) => ownChains.has(chain.name)) && there.sets.every((set) => ownSets.has(set.name));
       if (isLast) return [destroyTable(table)];
       const doomed = there.chains.filter((chain) => ownChains.has(chain.name));
       return [
