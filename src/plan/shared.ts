@@ -29,7 +29,11 @@ const ORDER: readonly ResourceKindName[] = [
   "sysctl",
   "address",
   "nft-table",
+  "nft-admin-chain",
   "nft-chain",
+  "nft-rule",
+  "nft-element",
+  "nft-iptables",
 ];
 
 /** Runs `work` while nobody removes shared resources. */
@@ -119,7 +123,9 @@ export function takeBackShared(
     if (inUse.size === 0) removeFileIfExists(missedTableMark(runFolder));
     const steps = undo.filter(({ resource }) => !inUse.has(sharedKey(resource))).map((one) => one.step);
     errors = rollBack(steps, step);
-    if (note !== undefined && listRecords(runFolder, warn, network).length === 0) removeFileIfExists(note);
+    if (note !== undefined && (isUnused(readNote(note, warn), inUse) || isIdle(runFolder, network, warn))) {
+      removeFileIfExists(note);
+    }
   });
   return errors;
 }
@@ -142,18 +148,32 @@ export function sweepShared(
     const inUse = keysInUse(runFolder, warn);
     const unused = new Map<string, Resource>();
     const notes = namesIn(folder).filter((name) => name.endsWith(".json"));
+    const done: string[] = [];
     for (const note of notes) {
-      for (const resource of readNote(`${folder}/${note}`, warn)) {
+      const resources = readNote(`${folder}/${note}`, warn);
+      if (isUnused(resources, inUse)) done.push(note);
+      for (const resource of resources) {
         const key = sharedKey(resource);
         if (!inUse.has(key)) unused.set(key, resource);
       }
     }
     const doomed = [...unused.values()].sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
     errors.push(...remove(doomed, machine));
-    const isIdle = listRecords(runFolder, warn, network).length === 0;
-    if (errors.length === 0 && isIdle) for (const note of notes) removeFileIfExists(`${folder}/${note}`);
+    if (errors.length > 0) return;
+    const needless = isIdle(runFolder, network, warn) ? notes : done;
+    for (const note of needless) removeFileIfExists(`${folder}/${note}`);
   });
   return errors;
+}
+
+/** Whether no record of any network names any of the resources. */
+function isUnused(resources: readonly Resource[], inUse: ReadonlySet<string>): boolean {
+  return resources.every((resource) => !inUse.has(sharedKey(resource)));
+}
+
+/** Whether a network has no attachment on record; what of its resources others use, their notes name. Throws FileError. */
+function isIdle(runFolder: string, network: string, warn: (sentence: string) => void): boolean {
+  return listRecords(runFolder, warn, network).length === 0;
 }
 
 /** The resources of a note; one that does not parse is set aside with a message, and the rest goes on. */
