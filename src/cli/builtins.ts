@@ -38,6 +38,7 @@ const staticIpam = late(
 const loaders: Readonly<Record<PluginType, () => Promise<Plugin>>> = {
   bandwidth: () => import("../plugins/chained/bandwidth.ts").then(({ bandwidth }) => planned(bandwidth)),
   bridge: () => import("../plugins/interface/bridge.ts").then(({ bridge }) => planned(bridge)),
+  firewall: () => import("../plugins/chained/firewall.ts").then(({ firewall }) => planned(firewall)),
   loopback: () => import("../plugins/interface/loopback.ts").then(({ loopback }) => planned(loopback)),
   ptp: () => import("../plugins/interface/ptp.ts").then(({ ptp }) => planned(ptp)),
   "host-local": () => import("../ipam/host-local/index.ts").then(({ hostLocal }) => hostLocal),

@@ -10,6 +10,7 @@ import { expectNothingLeft } from "../support/snapshot.ts";
 import { PEERS } from "./pair.ts";
 import { bandwidth } from "./wrong/bandwidth.ts";
 import { bridge } from "./wrong/bridge.ts";
+import { firewall } from "./wrong/firewall.ts";
 import { ptp } from "./wrong/ptp.ts";
 import { tuning } from "./wrong/tuning.ts";
 import type { PluginWrongs, Wrong } from "./wrong/wrong.ts";
@@ -19,7 +20,7 @@ const hosts = testHosts();
 expectNothingLeft();
 const needed = [root, goPlugin("host-local"), goPlugin("static")];
 
-for (const plugin of [bridge, ptp, tuning, bandwidth]) {
+for (const plugin of [bandwidth, bridge, firewall, ptp, tuning]) {
   describe.concurrent(`${plugin.type}: refused is`, () => {
     for (const each of plugin.list) {
       const test = needs(...needed, goPlugin(plugin.type), ...(each.need === undefined ? [] : [each.need]));

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { kernelLink } from "./kernel.ts";
-import type { Need } from "./needs.ts";
+import { type Need, program } from "./needs.ts";
 import { type Config, type Host, PLUGINS } from "./plugin-calls.ts";
 
 export interface AttachmentCase {
@@ -42,6 +42,10 @@ export function hostLocal({ dataDir }: Host, ...ranges: readonly unknown[]): Rec
 
 function ptp(fields: Record<string, unknown>): Config {
   return { cniVersion: "1.1.0", name: "net", type: "ptp", ...fields };
+}
+
+function firewall(fields: Record<string, unknown>): Config {
+  return { cniVersion: "1.1.0", name: "net", type: "firewall", ...fields };
 }
 
 /** A folder in which the Go host-local has a name of its own, so that it is not taken for ours. */
@@ -150,6 +154,22 @@ export const attachmentCases: readonly AttachmentCase[] = [
       egressRate: 20_000_000,
       egressBurst: 1_000_000,
     }),
+  },
+  {
+    name: "firewall that keeps bridges apart",
+    steps: { add: 11, del: 3 },
+    below: (host) => bridge({ isGateway: true, ipam: hostLocal(host, V4, V6) }),
+    config: () => firewall({ ingressPolicy: "same-bridge" }),
+  },
+  {
+    name: "firewall that isolates, where there is iptables",
+    steps: { add: 14, del: 4 },
+    need: program("iptables-nft"),
+    given: ({ netns }) => {
+      netns.sh("iptables-nft -P FORWARD DROP && ip6tables-nft -P FORWARD DROP");
+    },
+    below: (host) => bridge({ isGateway: true, ipam: hostLocal(host, V4, V6) }),
+    config: () => firewall({ ingressPolicy: "isolated" }),
   },
   {
     name: "loopback",
