@@ -7,6 +7,7 @@ import type { Result } from "./result.ts";
 
 /** A link as it is now. */
 export interface LinkFact {
+  readonly name: string;
   readonly mac: string;
   readonly mtu: number;
   readonly up: boolean;
@@ -46,9 +47,12 @@ export interface Facts {
   readonly files?: ReadonlyMap<string, string | undefined>;
 }
 
+/** In the place of a name, which this cannot be: the link by which the namespace's default route leaves. */
+export const DEFAULT_ROUTE = "default";
+
 export interface LinkQuestion {
   readonly where: Where;
-  readonly name: string;
+  readonly name: string | typeof DEFAULT_ROUTE;
   /** Ask for its addresses too. */
   readonly addresses?: true;
 }

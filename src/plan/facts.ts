@@ -1,10 +1,26 @@
 /** Gathering the facts that a plan is made from. */
 
-import type { About, Facts, LinkFact, LinkQuestion, Planner, SysctlQuestion } from "../core/planner.ts";
+import type { Where } from "../core/plan.ts";
+import {
+  type About,
+  DEFAULT_ROUTE,
+  type Facts,
+  type LinkFact,
+  type LinkQuestion,
+  type Planner,
+  type SysctlQuestion,
+} from "../core/planner.ts";
 import type { Call } from "../core/plugin.ts";
 import { readTextIfExists } from "../linux/file.ts";
 import { listAddresses } from "../linux/netlink/rtnetlink/address.ts";
-import { IFF_ALLMULTI, IFF_PROMISC, IFF_UP } from "../linux/netlink/rtnetlink/link/link.ts";
+import {
+  findLinkByIndex,
+  IFF_ALLMULTI,
+  IFF_PROMISC,
+  IFF_UP,
+  type KernelLink,
+} from "../linux/netlink/rtnetlink/link/link.ts";
+import { listRoutes, RTN_UNICAST } from "../linux/netlink/rtnetlink/route.ts";
 import { readSysctlUnlessWriteOnly } from "../linux/sysctl.ts";
 import type { Kernel } from "../resources/kernel.ts";
 
@@ -55,10 +71,11 @@ function askSysctls(questions: readonly SysctlQuestion[], kernel: Kernel): Map<s
 }
 
 function askLink({ where, name, addresses }: LinkQuestion, kernel: Kernel): LinkFact | undefined {
-  const link = kernel.link(where, name);
+  const link = name === DEFAULT_ROUTE ? defaultLink(where, kernel) : kernel.link(where, name);
   if (link === undefined) return undefined;
   const found = addresses ? listAddresses(kernel.route(where), link.index) : [];
   return {
+    name: link.name,
     mac: link.address ?? "",
     mtu: link.mtu ?? 0,
     up: (link.flags & IFF_UP) !== 0,
@@ -69,4 +86,14 @@ function askLink({ where, name, addresses }: LinkQuestion, kernel: Kernel): Link
     veth: link.info?.kind === "veth" && link.link !== undefined ? { index: link.index, peer: link.link } : undefined,
     addresses: found.map(({ local, address, prefixLength }) => `${local ?? address}/${prefixLength}`),
   };
+}
+
+/** The link of the first default route, of IPv4 before IPv6, as the kernel lists them: by their priority. */
+function defaultLink(where: Where, kernel: Kernel): KernelLink | undefined {
+  const socket = kernel.route(where);
+  const route = listRoutes(socket).find(
+    ({ destinationLength, type, outputIndex }) =>
+      destinationLength === 0 && type === RTN_UNICAST && outputIndex !== undefined,
+  );
+  return route?.outputIndex === undefined ? undefined : findLinkByIndex(socket, route.outputIndex);
 }

@@ -2,7 +2,16 @@
 
 import { ConfigError } from "../core/errors.ts";
 import type { Call, NetworkConfig } from "../core/plugin.ts";
-import { integer, mac, object, oneOf, optional, type Schema } from "../core/schema.ts";
+import {
+  integer,
+  mac,
+  type OptionalSchema,
+  object,
+  oneOf,
+  optional,
+  type Schema,
+  withDefault,
+} from "../core/schema.ts";
 
 const bytes = integer(0, 65535);
 
@@ -18,6 +27,11 @@ export const optionalMtu = optional(mtu);
 
 /** Both words mean our one nf_tables table: nothing here needs iptables. */
 export const masqueradeBackend = optional(oneOf("iptables", "nftables"));
+
+/** One of a few words, of which one is meant when the field is absent or empty. */
+export function wordOrDefault<T>(schema: Schema<T>, word: T): OptionalSchema<T> {
+  return withDefault((value, field) => (value === "" ? word : schema(value, field)), word);
+}
 
 /** A MAC, or the empty string that asks for nothing, as the runtime may fill the field in without a value. */
 export const macOrNothing: Schema<string | undefined> = (value, field) =>

@@ -2,12 +2,16 @@
 export const pluginTypes = [
   "bandwidth",
   "bridge",
+  "dummy",
   "firewall",
   "host-local",
+  "ipvlan",
   "loopback",
+  "macvlan",
   "ptp",
   "static",
   "tuning",
+  "vlan",
 ] as const;
 
 export type PluginType = (typeof pluginTypes)[number];

@@ -20,7 +20,7 @@ let count = 0;
 
 /** Those in which DEL has different things to find without a record. */
 const names =
-  /^(bridge (without IPAM|with (host-local, dual stack|ipMasq|macspoofchk|port|the Go))|ptp with ipMasq|(macvlan|ipvlan|vlan|dummy)\b)/;
+  /^(bridge (without IPAM|with (host-local, dual stack|ipMasq|macspoofchk|port|the Go))|(ptp|macvlan) with)/;
 
 for (const each of attachmentCases.filter(({ name }) => names.test(name))) {
   const test = needs(root, ...(each.need === undefined ? [] : [each.need]));
@@ -91,6 +91,8 @@ for (const each of attachmentCases.filter(({ name }) => names.test(name))) {
       { how: "after the namespace and the record have gone", netns: true, result: true, record: false, exists: false },
       { how: "after everything has gone", netns: false, result: false, record: false, exists: false },
     ]) {
+      // All that macvlan makes is in the container, where nothing leads to then.
+      if (!record && !netns && exists && each.name.startsWith("macvlan")) continue;
       test(`leaves nothing, twice, ${how}`, async () => {
         const { host, request, collect, deleteNamespace } = stage();
         try {
@@ -105,7 +107,7 @@ for (const each of attachmentCases.filter(({ name }) => names.test(name))) {
           // What all containers share nobody knows to be ours when the notes about it are lost.
           const now = await stateOf(host);
           if (record) expectSameState(how, now, before);
-          else expect(ownOf(now)).toEqual([]);
+          else expect(ownOf(now)).toEqual(ownOf(before));
         } finally {
           deleteNamespace();
         }

@@ -10,6 +10,7 @@ import { expectBuilt, type Outcome, testHosts } from "../support/plugin-calls.ts
 import { expectNothingLeft } from "../support/snapshot.ts";
 import { bandwidth } from "./cases/bandwidth.ts";
 import { bridge } from "./cases/bridge.ts";
+import { macvlan } from "./cases/macvlan.ts";
 import { ptp } from "./cases/ptp.ts";
 import { tuning } from "./cases/tuning.ts";
 import { type IntendedDifference, intended } from "./intended.ts";
@@ -31,7 +32,7 @@ beforeAll(expectBuilt);
 const hosts = testHosts();
 expectNothingLeft();
 
-const plugins = [bridge, ptp, tuning, bandwidth];
+const plugins = [bridge, macvlan, ptp, tuning, bandwidth];
 const needed = [root, goPlugin("host-local"), goPlugin("static"), program("nft"), program("ping")];
 
 /** The intended differences that were met. */

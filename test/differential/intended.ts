@@ -147,6 +147,33 @@ export const intended: readonly IntendedDifference[] = [
     reason: "what is not configured is another one's to set",
   },
   {
+    plugins: ["macvlan"],
+    where: /^ADD: container sysctl net\/ipv6\/conf\/eth0\/ndisc_notify$/,
+    values: /^1 → 0$/,
+    reason: "a container without IPv6 addresses of ours has nobody to tell of them",
+  },
+  {
+    plugins: ["macvlan"],
+    cases: /^dns of IPAM$/,
+    where: /^ADD: result dns\/nameservers$/,
+    values: /^undefined → 10.0.0.2$/,
+    reason: "the IPAM plugin's DNS settings are passed on where the configuration has none, as by bridge and ptp",
+  },
+  {
+    plugins: ["macvlan"],
+    cases: /^mac by args.cni$/,
+    where: /^ADD: (result interfaces\/0\/mac|container link eth0 MAC)$/,
+    values: /^MAC of eth0 → 02:00:5e:00:53:01$/,
+    reason: "args.cni.mac is read, as by bridge",
+  },
+  {
+    plugins: ["macvlan"],
+    cases: /^mac in mode passthru$/,
+    where: /^(ADD: (result interfaces\/0\/mac|container link eth0 MAC|host link up9 MAC)|DEL: host link up9 MAC)$/,
+    values: /^MAC of eth0 → 02:00:(5e:00:53:01|00:00:00:77)$/,
+    reason: "a MAC that is asked for is given in mode passthru too, and with it to the master until DEL",
+  },
+  {
     plugins: ["bandwidth"],
     where: /^ADD: host filter VETH 1 all u32 800::800$/,
     values: /^(.*) actions\/1\/bind=1 .* (bkt=0) flowid=1:1 (.*) → \1 \2 \3$/,

@@ -72,7 +72,7 @@ export async function request(
   return last;
 }
 
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 15_000;
 
 /** Both namespaces of a machine. */
 export interface Sight {

@@ -36,6 +36,7 @@ const PARAMETERS = [
   "ipv6/conf/LINK/enhanced_dad",
   "ipv6/conf/LINK/disable_ipv6",
   "ipv6/conf/LINK/keep_addr_on_down",
+  "ipv6/conf/LINK/ndisc_notify",
   "ipv6/conf/LINK/addr_gen_mode",
 ];
 

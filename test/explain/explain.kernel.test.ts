@@ -1,11 +1,12 @@
 /** What `--explain` prints, pasted into a fresh host, makes the same state as ADD. */
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { kernelLink } from "../support/kernel.ts";
 import { type TestNetns, testNamespaces } from "../support/namespaces.ts";
-import { program } from "../support/needs.ts";
+import { type Need, needs, program, root } from "../support/needs.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
 
 const executable = join(import.meta.dir, "../../dist/tendril");
@@ -29,7 +30,13 @@ interface Explained {
   /** What comes after it in the chain. */
   readonly chained?: readonly object[];
   readonly tool?: string;
+  readonly need?: Need;
 }
+
+/** A link to nowhere, the same in all hosts, and come to rest. */
+const UPLINK = `ip link add up0 address 02:00:00:00:00:77 type veth peer name far0 address 02:00:00:00:00:78
+  for link in up0 far0; do echo 1 >/proc/sys/net/ipv6/conf/$link/disable_ipv6; ip link set $link up; done
+  until ip link show up0 | grep -q "state UP"; do sleep 0.01; done`;
 
 const configurations: readonly Explained[] = [
   { title: "an interface without addresses", fields: {} },
@@ -113,6 +120,29 @@ const configurations: readonly Explained[] = [
     ],
     tool: "tc",
   },
+  {
+    title: "macvlan, for both families",
+    fields: { type: "macvlan", master: "up0", mtu: 1400, bcqueuelen: 2000, ipam: "host-local" },
+    given: UPLINK,
+  },
+  {
+    title: "macvlan in mode passthru, with a MAC",
+    fields: { type: "macvlan", master: "up0", mode: "passthru", mac: "02:00:5e:00:53:01" },
+    given: UPLINK,
+  },
+  {
+    title: "ipvlan",
+    fields: { type: "ipvlan", master: "up0", mode: "l3", ipam: "host-local" },
+    need: kernelLink("ipvlan"),
+    given: UPLINK,
+  },
+  {
+    title: "vlan",
+    fields: { type: "vlan", master: "up0", vlanId: 5, mtu: 1400, ipam: "host-local" },
+    need: kernelLink("vlan"),
+    given: UPLINK,
+  },
+  { title: "dummy", fields: { type: "dummy", ipam: "host-local" }, need: kernelLink("dummy") },
   { title: "a spoof check", fields: { macspoofchk: true, ipam: "host-local" }, tool: "nft" },
 ];
 
@@ -202,21 +232,24 @@ function portOf(linkinfo: unknown): object {
 }
 
 describe("pasting what --explain prints makes the same as ADD:", () => {
-  for (const { title, given: prepare = "true", fields, chained = [], tool } of configurations) {
-    const missing = tool === undefined ? undefined : program(tool)();
-    test.skipIf(missing !== undefined)(missing === undefined ? title : `${title} [skipped: ${missing}]`, () => {
+  for (const { title, fields, chained = [], tool, need, given: before = "true" } of configurations) {
+    const test = needs(root, ...(tool === undefined ? [] : [program(tool)]), ...(need === undefined ? [] : [need]));
+    test(title, () => {
       const given = { type: "bridge", bridge: "ex0", ...fields } as { ipam?: unknown };
       const plugins = [given.ipam === "host-local" ? { ...given, ipam: hostLocal() } : given, ...chained];
-      const byHand: Side = { host: namespaces.fresh(), container: namespaces.fresh() };
-      byHand.host.sh(prepare);
-      const before = stateOf(byHand);
+      const fresh = (): Side => {
+        const side = { host: namespaces.fresh(), container: namespaces.fresh() };
+        side.host.sh(before);
+        return side;
+      };
+      const byHand = fresh();
+      const untouched = stateOf(byHand);
       const script = run(byHand, plugins, "--explain");
-      expect(stateOf(byHand)).toEqual(before);
+      expect(stateOf(byHand)).toEqual(untouched);
       byHand.host.sh(`set -e\n${script}`);
 
       rmSync(join(folder, "leases"), { recursive: true, force: true });
-      const byAdd: Side = { host: namespaces.fresh(), container: namespaces.fresh() };
-      byAdd.host.sh(prepare);
+      const byAdd = fresh();
       run(byAdd, plugins);
       expect(stateOf(byHand)).toEqual(stateOf(byAdd));
       rmSync(join(folder, "leases"), { recursive: true, force: true });

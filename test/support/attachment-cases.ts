@@ -48,6 +48,15 @@ function firewall(fields: Record<string, unknown>): Config {
   return { cniVersion: "1.1.0", name: "net", type: "firewall", ...fields };
 }
 
+function macvlan(fields: Record<string, unknown>): Config {
+  return { cniVersion: "1.1.0", name: "net", type: "macvlan", master: "up0", ...fields };
+}
+
+/** A link to nowhere that others can be made from. */
+function withUplink({ netns }: Host): void {
+  netns.sh("ip link add up0 type veth peer name far0 && ip link set up0 up && ip link set far0 up");
+}
+
 /** A folder in which the Go host-local has a name of its own, so that it is not taken for ours. */
 function folderWithPeer(host: Host): readonly string[] {
   const folder = host.path("peer");
@@ -139,6 +148,18 @@ export const attachmentCases: readonly AttachmentCase[] = [
       allmulti: true,
       txQLen: 77,
     }),
+  },
+  {
+    name: "macvlan with host-local, dual stack",
+    steps: { add: 8, del: 2 },
+    given: withUplink,
+    config: (host) => macvlan({ mtu: 1400, ipam: hostLocal(host, V4, V6) }),
+  },
+  {
+    name: "macvlan without IPAM",
+    steps: { add: 3, del: 1 },
+    given: withUplink,
+    config: () => macvlan({ mode: "private" }),
   },
   {
     name: "bandwidth after bridge",

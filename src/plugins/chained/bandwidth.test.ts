@@ -23,6 +23,7 @@ const prevResult: Result = {
 
 function fact(fields: Partial<LinkFact>): LinkFact {
   return {
+    name: "eth0",
     mac: "02:00:00:00:00:09",
     mtu: 1500,
     up: true,

@@ -8,6 +8,7 @@ import { tuning } from "./tuning.ts";
 const key = { network: "net", containerId: "c1", ifname: "eth0" };
 const netns = "/run/netns/c1";
 const link: LinkFact = {
+  name: "eth0",
   mac: "02:00:00:00:00:01",
   mtu: 1500,
   up: true,

@@ -67,6 +67,7 @@ describe("a plan is complete before anything is touched", () => {
 
   test("the MAC of a bridge that is there is the one in the result", () => {
     const fact: LinkFact = {
+      name: "cni0",
       mac: "0a:00:00:00:00:01",
       mtu: 1500,
       up: true,
@@ -193,7 +194,15 @@ describe("STATUS", () => {
   test("says when the bridge's name is another link's", () => {
     const config = bridge.parse({ cniVersion: "1.1.0", name: "net", type: "bridge" } as NetworkConfig, new Map());
     const flags = { up: true, promisc: false, allmulticast: false };
-    const fact: LinkFact = { mac: "", mtu: 1500, txQueueLength: 1000, ...flags, kind: "dummy", addresses: [] };
+    const fact: LinkFact = {
+      name: "cni0",
+      mac: "",
+      mtu: 1500,
+      txQueueLength: 1000,
+      ...flags,
+      kind: "dummy",
+      addresses: [],
+    };
     expect(bridge.obstacles(config, new Map([["host/cni0", fact]]))).toEqual(['"cni0" is there but is not a bridge']);
     expect(bridge.obstacles(config, new Map([["host/cni0", { ...fact, kind: "bridge" }]]))).toEqual([]);
     expect(bridge.obstacles(config, new Map([["host/cni0", undefined]]))).toEqual([]);

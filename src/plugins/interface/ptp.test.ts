@@ -77,6 +77,15 @@ describe("the plan", () => {
     expect(names(dual)).toEqual(["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"]);
   });
 
+  test("keeps the container from giving the host routes, and the host's end from waiting", () => {
+    const names = (ipam: Result) =>
+      ofKind(planWith(ptp, fields, { ipam }), "sysctl").flatMap(({ name, where, shared }) =>
+        where === "host" && !shared ? [name.replace(/conf\/veth\w+/, "conf/VETH")] : [],
+      );
+    expect(names(ipv4)).toEqual(["net/ipv6/conf/VETH/accept_ra"]);
+    expect(names(dual)).toEqual(["net/ipv6/conf/VETH/accept_ra", "net/ipv6/conf/VETH/accept_dad"]);
+  });
+
   test("masquerades only when it is asked to", () => {
     const elements = (more: object) =>
       ofKind(planWith(ptp, { ...fields, ...more }, { ipam: dual }), "nft-element").map(({ element }) => element.key);

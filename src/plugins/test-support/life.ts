@@ -157,11 +157,9 @@ export function describeLife<C>(hosts: Hosts, life: Life<C>): void {
   });
 }
 
-/** Lines but for the tables that go with GC. */
+/** Links, addresses and leases, but not what goes with GC. */
 function withoutShared(lines: readonly string[]): string[] {
-  return lines.filter(
-    (line) => line.startsWith("host: link") || /^(host|container \d): \d+: |^file .*\/leases\//.test(line),
-  );
+  return lines.filter((line) => /^(host|container \d): \d+: |^file .*\/leases\//.test(line));
 }
 
 async function settled(state: () => Promise<string[]>, wanted: readonly string[]): Promise<void> {

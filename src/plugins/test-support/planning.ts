@@ -41,6 +41,7 @@ export function ofKind<K extends ResourceKindName>({ resources }: Plan, kind: K)
 /** A link as it may be, with the fields that the test is about. */
 export function linkFact(fields: Partial<LinkFact> = {}): LinkFact {
   return {
+    name: "up0",
     mac: "0a:00:00:00:00:01",
     mtu: 1500,
     up: true,
@@ -51,6 +52,11 @@ export function linkFact(fields: Partial<LinkFact> = {}): LinkFact {
     addresses: [],
     ...fields,
   };
+}
+
+/** The links of the facts, by `<where>/<name>`. */
+export function links(entries: Readonly<Record<string, Partial<LinkFact> | undefined>>): Facts["links"] {
+  return new Map(Object.entries(entries).map(([key, fields]) => [key, fields && linkFact(fields)]));
 }
 
 /** The ConfigError that `work` throws. */
