@@ -1,5 +1,6 @@
 import { describe, expect } from "bun:test";
 import { readFileSync } from "node:fs";
+import { onBothKernels } from "../../../../test/support/kernel.ts";
 import { type TestNetns, testNamespaces } from "../../../../test/support/namespaces.ts";
 import { needs, program, root } from "../../../../test/support/needs.ts";
 import { expectNothingLeft } from "../../../../test/support/snapshot.ts";
@@ -13,6 +14,8 @@ import { TC_H_INGRESS, TC_H_ROOT } from "./traffic-control.ts";
 const namespaces = testNamespaces();
 expectNothingLeft();
 const kernelTest = needs(root, program("ip"), program("tc"));
+/** What kernels answer differently. */
+const onBoth = needs(root, program("ip"), program("tc"), onBothKernels);
 
 /** A namespace with both ends of a veth pair. */
 function withLinks(): TestNetns & { readonly one: number; readonly other: number } {
@@ -68,7 +71,7 @@ describe("token buckets", () => {
     });
   }
 
-  kernelTest("made by tc(8) are found", () => {
+  onBoth("made by tc(8) are found", () => {
     const { socket, one, sh } = withLinks();
     sh("tc qdisc add dev a0 root handle 7: tbf rate 80mbit burst 20000 latency 25ms");
     const found = findQdisc(socket, one, TC_H_ROOT);
@@ -88,7 +91,7 @@ describe("token buckets", () => {
 });
 
 describe("queueing disciplines", () => {
-  kernelTest("of a link that has none, is down or is gone are not found", () => {
+  onBoth("of a link that has none, is down or is gone are not found", () => {
     const { socket, one, sh } = withLinks();
     expect(findQdisc(socket, one, TC_H_INGRESS)).toBeUndefined();
     sh("ip link add c0 type veth peer name d0");
@@ -101,7 +104,7 @@ describe("queueing disciplines", () => {
 
 describe("redirection", () => {
   for (const kind of ["ingress", "clsact"]) {
-    kernelTest(`by a qdisc of kind ${kind} is made, listed and deleted`, () => {
+    onBoth(`by a qdisc of kind ${kind} is made, listed and deleted`, () => {
       const { socket, one, other, sh, json } = withLinks();
       expect(listIngressFilters(socket, one)).toEqual([]);
       expect(codeOf(() => socket.execute(addRedirect({ index: one, priority: 1, target: other })))).toBe("EINVAL");
