@@ -1,11 +1,12 @@
 /** Filters that redirect all that a link receives to another link. */
 
-import { KernelFeatureError } from "../core/errors.ts";
+import { ConflictError, KernelFeatureError } from "../core/errors.ts";
 import type { FilterResource } from "../core/plan.ts";
 import {
   addRedirect,
   deleteFilter,
   type Filter,
+  isAsked,
   isRedirect,
   listIngressFilters,
 } from "../linux/netlink/rtnetlink/filter/filter.ts";
@@ -19,8 +20,14 @@ export const filter: ResourceKind<FilterResource> = {
     const { where, link, priority, redirect } = resource;
     const index = kernel.index(where, link);
     const target = kernel.index(where, redirect);
-    // The kernel would take a second one beside it.
-    if (filtersOf(resource, kernel).own.length > 0) return;
+    const { own, others } = filtersOf(resource, kernel);
+    // The kernel would take a second one beside it, which is never asked.
+    if (own.length > 0) return;
+    if (others.length > 0) {
+      throw new ConflictError(`Cannot redirect what "${link}" receives: it has a filter of that priority already`, {
+        details: `"tc filter show dev ${link} ingress" shows it.`,
+      });
+    }
     const request = addRedirect({ index, priority, target });
     kernel.post(where, { ...request, operation: `${request.operation} to "${link}"` }, (error) => {
       if (error === undefined) return undo(() => removeFilter(resource, kernel));
@@ -50,25 +57,25 @@ export const filter: ResourceKind<FilterResource> = {
   carrier: ({ where, link }) => ({ where, link }),
 };
 
-/** The filters of the link, and those of them that are as the resource says. */
+/** The filters of the link with the resource's priority: those that are as it says, and others. */
 function filtersOf(
   { where, link, priority, redirect }: FilterResource,
   kernel: Kernel,
-): { all: Filter[]; own: Filter[] } {
+): { readonly own: readonly Filter[]; readonly others: readonly Filter[] } {
   const index = kernel.link(where, link)?.index;
   const target = kernel.link(where, redirect)?.index;
-  if (index === undefined || target === undefined) return { all: [], own: [] };
-  const all = listIngressFilters(kernel.route(where), index);
-  return { all, own: all.filter((one) => isRedirect(one, { priority, target })) };
+  if (index === undefined || target === undefined) return { own: [], others: [] };
+  const asked = listIngressFilters(kernel.route(where), index).filter((one) => isAsked(one, priority));
+  const isOwn = (one: Filter) => isRedirect(one, { priority, target });
+  return { own: asked.filter(isOwn), others: asked.filter((one) => !isOwn(one)) };
 }
 
-/** With the last filter of a priority goes what the kernel keeps for it: hash tables, which show as filters too. */
+/** With the last filter of a priority goes what the kernel keeps for it, such as hash tables. */
 function removeFilter(resource: FilterResource, kernel: Kernel): void {
   if (!kernel.has(resource.where)) return;
-  const { all, own } = filtersOf(resource, kernel);
+  const { own, others } = filtersOf(resource, kernel);
   const [first] = own;
   if (first === undefined) return;
-  const others = all.filter((one) => one.info === first.info && one.u32?.selector && !own.includes(one));
   const doomed = others.length === 0 ? [{ ...first, handle: 0 }] : own;
   for (const one of doomed) kernel.execute(resource.where, deleteFilter(one), "ENOENT", "EINVAL", "ENODEV");
 }

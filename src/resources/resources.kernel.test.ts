@@ -373,6 +373,16 @@ describe.skipIf(Bun.which("tc") === null)("traffic control that others have set 
     expect(place.host.sh("tc qdisc show dev veth0; tc filter show dev veth0 ingress")).toBe(before);
   });
 
+  test("what is redirected already is a conflict, and stays", () => {
+    const place = fresh();
+    make(place, veth, ifb, { ...ifb, name: "ifb8", mac: "02:00:00:00:00:08" } as Resource, ingress, redirect);
+    const before = place.host.sh("tc filter show dev veth0 ingress");
+    const other: Resource = { ...redirect, redirect: "ifb8" } as Resource;
+    expect(() => make(place, other)).toThrow('Cannot redirect what "veth0" receives');
+    expect(unmake(place, other)).toEqual([]);
+    expect(place.host.sh("tc filter show dev veth0 ingress")).toBe(before);
+  });
+
   test("of a link that is gone nothing is left to remove", () => {
     const place = fresh();
     make(place, veth, ifb, bucket, ingress, redirect);

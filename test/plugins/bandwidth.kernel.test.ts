@@ -298,6 +298,30 @@ describe.concurrent("an ADD fails and changes nothing", () => {
     expect(control(host.netns)).toEqual([]);
   });
 
+  test("where another one of the chain limits the same direction", async () => {
+    const host = hosts.fresh();
+    const container = hosts.container("c1");
+    const [inwards, outwards] = [
+      bandwidth({ ingressRate: INGRESS, ingressBurst: 1_000_000 }),
+      bandwidth({ egressRate: EGRESS, egressBurst: 1_000_000 }),
+    ];
+    const chain = [{ config: bridge(host) }, { config: inwards }, { config: outwards }];
+    const result = await addChain(host, container, chain);
+    const before = control(host.netns);
+    for (const fields of [
+      { ingressRate: 8000, ingressBurst: 8000 },
+      { egressRate: 8000, egressBurst: 8000 },
+    ]) {
+      const config = withResult(bandwidth(fields), result);
+      const { code, msg } = await fail(host, { verb: "ADD", container, config });
+      expect({ code, msg }).toEqual({ code: CONFLICT, msg: expect.stringContaining("already") });
+      expect(control(host.netns)).toEqual(before);
+    }
+    await checkChain(host, container, chain, result);
+    await delChain(host, container, chain, result);
+    expect(control(host.netns)).toEqual([]);
+  });
+
   test("where somebody else holds the rate already", async () => {
     const host = hosts.fresh();
     const container = hosts.container("c1");

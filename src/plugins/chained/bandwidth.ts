@@ -8,7 +8,7 @@
 
 import { ConfigError } from "../../core/errors.ts";
 import { type AttachmentKey, attachmentMac, formatHash, hash64 } from "../../core/names.ts";
-import type { PlainLink, QdiscResource, Resource } from "../../core/plan.ts";
+import type { PlainLink, Plan, QdiscResource, Resource } from "../../core/plan.ts";
 import type { Facts, LinkQuestion, Planner } from "../../core/planner.ts";
 import { referenceIfbName } from "../../core/reference-names.ts";
 import type { Result, ResultInterface } from "../../core/result.ts";
@@ -28,23 +28,21 @@ export const bandwidth: Planner<BandwidthConfig> = {
   obstacles: () => [],
 };
 
-function planBandwidth({ ingress, egress }: BandwidthConfig, facts: Facts) {
-  const before = facts.prevResult ?? {};
+function planBandwidth({ ingress, egress }: BandwidthConfig, facts: Facts): Plan {
+  const { key, adopted, prevResult: before = {} } = facts;
   if (facts.recovering) return { resources: lostIfbs(facts), result: before };
-  const made = facts.adopted && (ifbOf(facts.adopted, facts.key) ?? lostIfbs(facts)[0]);
+  const made = adopted && (ifbOf(adopted, key) ?? lostIfbs(facts)[0]);
   if (ingress === undefined && egress === undefined && made === undefined) return { resources: [], result: before };
   const end = hostEnd(facts);
-  const ifb = egress === undefined && made === undefined ? undefined : planIfb(facts, made, end?.mtu);
-  const resources: Resource[] = [
-    ...(ifb === undefined ? [] : [ifb]),
-    ...(ifb === undefined || egress === undefined ? [] : planEgress(egress, ifb.name, end)),
-    ...(ingress === undefined || end === undefined ? [] : [bucket(end.name, ingress, end.mtu)]),
-  ];
-  if (ifb === undefined || made !== undefined) return { resources, result: before };
-  return {
-    resources,
-    result: { ...before, interfaces: [...(before.interfaces ?? []), { name: ifb.name, mac: ifb.mac }] },
-  };
+  const resources: Resource[] = [];
+  const interfaces = [...(before.interfaces ?? [])];
+  if (egress !== undefined || made !== undefined) {
+    const ifb = planIfb(facts, made, end?.mtu);
+    resources.push(ifb, ...(egress === undefined ? [] : planEgress(egress, ifb.name, end)));
+    if (made === undefined) interfaces.push({ name: ifb.name, mac: ifb.mac });
+  }
+  if (ingress !== undefined && end !== undefined) resources.push(bucket(end.name, ingress, end.mtu));
+  return { resources, result: { ...before, interfaces } };
 }
 
 /** The bucket is there before the first packet comes. */
@@ -90,9 +88,12 @@ function hostEnd({ links, key, prevResult, adopted }: Facts): HostEnd | undefine
     ({ fact }) => fact?.veth && fact.veth.index === inner?.veth?.peer && fact.veth.peer === inner.veth.index,
   );
   if (other !== undefined) return { name: other.name, mtu: other.fact?.mtu };
-  // In a chain that is only explained nothing has been made yet, and of a container that is gone only the name is left.
-  const named = candidates.find(({ name, fact }) => name.startsWith("veth") && (adopted || fact === undefined));
-  if (named !== undefined && inner === undefined) return { name: named.name, mtu: named.fact?.mtu };
+  // Of a container that is gone only the name is left; in a chain that is only explained nothing has been made yet.
+  const named = candidates.find(
+    ({ name, fact }) =>
+      name.startsWith("veth") && (adopted !== undefined || (inner === undefined && fact === undefined)),
+  );
+  if (named !== undefined) return { name: named.name, mtu: named.fact?.mtu };
   if (adopted !== undefined) return undefined;
   throw new ConfigError(
     "prevResult",

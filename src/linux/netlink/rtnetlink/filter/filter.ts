@@ -90,12 +90,18 @@ export function listIngressFilters(socket: NetlinkSocket, index: number): Filter
     .map(({ payload }) => filterMessage.read(payload));
 }
 
+/** Whether a filter is asked about the packets of all protocols, with this priority; and not a hash table, which is listed too. */
+export function isAsked({ u32, kind, info }: Filter, priority: number): boolean {
+  return info === filterInfo(priority) && (kind !== "u32" || u32?.selector !== undefined);
+}
+
 /** Whether a filter redirects all packets to the link of this index, whatever it would do with them after that. */
-export function isRedirect({ u32, info }: Filter, { priority, target }: Omit<Redirect, "index">): boolean {
+export function isRedirect(filter: Filter, { priority, target }: Omit<Redirect, "index">): boolean {
+  const { u32 } = filter;
   const key = u32?.selector?.keys[0];
   const mirred = u32?.actions?.[0]?.mirred?.parameters;
   return (
-    filterInfo(priority) === info &&
+    isAsked(filter, priority) &&
     u32?.selector?.keys.length === 1 &&
     key?.mask === 0 &&
     mirred?.action === TC_ACT_STOLEN &&
