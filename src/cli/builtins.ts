@@ -39,6 +39,7 @@ const loaders: Readonly<Record<PluginType, () => Promise<Plugin>>> = {
   bandwidth: () => import("../plugins/chained/bandwidth.ts").then(({ bandwidth }) => planned(bandwidth)),
   bridge: () => import("../plugins/interface/bridge.ts").then(({ bridge }) => planned(bridge)),
   firewall: () => import("../plugins/chained/firewall.ts").then(({ firewall }) => planned(firewall)),
+  "host-device": () => import("../plugins/interface/host-device.ts").then(({ hostDevice }) => planned(hostDevice)),
   loopback: () => import("../plugins/interface/loopback.ts").then(({ loopback }) => planned(loopback)),
   ptp: () => import("../plugins/interface/ptp.ts").then(({ ptp }) => planned(ptp)),
   dummy: () => import("../plugins/interface/dummy.ts").then(({ dummy }) => planned(dummy)),

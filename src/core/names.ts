@@ -68,6 +68,11 @@ export function hostVethName(key: AttachmentKey): string {
   return `veth${base32(attachmentHash("veth", key)).slice(0, 11)}`;
 }
 
+/** A name for an attachment's device while it cannot have its own: `dev` and 55 bits of the attachment's hash. */
+export function spareName(key: AttachmentKey): string {
+  return `dev${base32(attachmentHash("device", key)).slice(0, 11)}`;
+}
+
 /** A locally administered unicast MAC address for one purpose of an attachment. */
 export function attachmentMac(purpose: string, key: AttachmentKey): string {
   return macFrom(attachmentHash(purpose, key));

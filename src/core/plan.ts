@@ -94,6 +94,33 @@ export interface VrfLink extends Placed {
 
 export type LinkResource = BridgeLink | VethLink | MacvlanLink | IpvlanLink | VlanLink | PlainLink | VrfLink;
 
+/**
+ * A device of the host that is lent to the container: moved there with another name, and back with its own. While it is
+ * away its alias is its name in the host, by which it is found again whatever else of it has changed.
+ */
+export interface MovedLinkResource extends Placed {
+  readonly kind: "moved-link";
+  readonly where: "host";
+  /** Its name in the host. */
+  readonly name: string;
+  /** Its name in the container. */
+  readonly to: string;
+  /** Its name in the host while another link has its own. */
+  readonly spare: string;
+  readonly permanentMac?: string;
+  /** What it had in the host, and has again when it is back; not known of one that another vendor's plugin has moved. */
+  readonly before?: {
+    readonly index: number;
+    readonly mac: string;
+    readonly mtu: number;
+    readonly txQueueLength: number;
+    readonly up: boolean;
+    readonly alias?: string;
+    /** In CIDR notation. */
+    readonly addresses: readonly string[];
+  };
+}
+
 /** What can be set on a link; a value that is absent is left alone. */
 export interface LinkSettings {
   readonly up?: boolean;
@@ -300,6 +327,7 @@ export interface LeaseResource extends Placed {
 
 export type Resource =
   | LinkResource
+  | MovedLinkResource
   | LinkSettingsResource
   | PortVlansResource
   | AddressResource

@@ -22,6 +22,16 @@ export interface LinkFact {
   readonly addresses: readonly string[];
 }
 
+/** A device as it is now, with what is needed to give it back as it was. */
+export interface DeviceFact extends LinkFact {
+  readonly index: number;
+  readonly alias: string | undefined;
+  /** The hardware's own; undefined for a link without hardware. */
+  readonly permanentMac: string | undefined;
+  /** Those in CIDR notation that somebody has given it for good. */
+  readonly addresses: readonly string[];
+}
+
 /** What a planner needs to know beyond the configuration. */
 export interface Facts {
   readonly key: AttachmentKey;
@@ -45,6 +55,8 @@ export interface Facts {
   readonly sysctls: ReadonlyMap<string, string | undefined>;
   /** The texts of the files asked for, by path; undefined for one that is not there. */
   readonly files?: ReadonlyMap<string, string | undefined>;
+  /** The devices asked for, in the order of the questions; undefined for one that is not there. */
+  readonly devices?: readonly (DeviceFact | undefined)[];
 }
 
 /** In the place of a name, which this cannot be: the link by which the namespace's default route leaves. */
@@ -56,6 +68,13 @@ export interface LinkQuestion {
   /** Ask for its addresses too. */
   readonly addresses?: true;
 }
+
+/** A device by its name, by its MAC, or as the first that lies under one of these folders of sysfs. */
+export type DeviceQuestion = { readonly where: Where } & (
+  | { readonly name: string }
+  | { readonly mac: string }
+  | { readonly folders: readonly string[] }
+);
 
 export interface SysctlQuestion {
   readonly where: Where;
@@ -90,6 +109,8 @@ export interface Planner<Config> {
   readonly sysctls?: (config: Config, about: About) => readonly SysctlQuestion[];
   /** Paths of the files whose texts the plan depends on. */
   readonly files?: (config: Config, about: About) => readonly string[];
+  /** The devices that are not known by name alone, or that are to be given back. */
+  readonly devices?: (config: Config, about: About) => readonly DeviceQuestion[];
   readonly plan: (config: Config, facts: Facts) => Plan;
   /** Why ADD could not succeed now, each a sentence; for STATUS. */
   readonly obstacles: (config: Config, links: Facts["links"]) => readonly string[];

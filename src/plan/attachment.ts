@@ -199,21 +199,28 @@ function check<C>(planner: Planner<C>, call: Call, environment: Environment): vo
 }
 
 /**
- * The resources with what the chain's later plugins have changed: the interface's MAC and its addresses are those of
- * the result that the runtime holds; and the IPAM plugin is asked with that result, as the specification has it.
+ * The resources with what the chain's later plugins have changed: the interface's MAC, MTU and addresses are those
+ * of the result that the runtime holds; and the IPAM plugin is asked with that result, as the specification has it.
  */
 function asOfNow(resources: readonly Resource[], ifname: string, call: Call): Resource[] {
   const { prevResult } = call.config;
   const index =
     prevResult?.interfaces?.findIndex(({ name, sandbox }) => name === ifname && sandbox !== undefined) ?? -1;
-  const mac = prevResult?.interfaces?.[index]?.mac;
+  const { mac, mtu } = prevResult?.interfaces?.[index] ?? {};
   const adjusted = resources.map((resource): Resource => {
     if (resource.kind === "lease") return { ...resource, call: storeCall(call) };
+    if (resource.kind === "moved-link" && resource.before !== undefined && mac !== undefined) {
+      return { ...resource, before: { ...resource.before, mac } };
+    }
     if (resource.kind !== "link" || mac === undefined) return resource;
-    if (resource.type !== "veth")
-      return resource.where === "container" && resource.name === ifname ? { ...resource, mac } : resource;
+    if (resource.type !== "veth") {
+      const isIt = resource.where === "container" && resource.name === ifname;
+      return isIt ? { ...resource, mac, ...(mtu !== undefined && "mtu" in resource ? { mtu } : {}) } : resource;
+    }
     return resource.peer.name === ifname ? { ...resource, peer: { ...resource.peer, mac } } : resource;
   });
+  // An interface that a program drives is none of the kernel's.
+  if (!resources.some(({ kind }) => kind !== "lease")) return adjusted;
   const known = new Set(resources.map((resource) => (resource.kind === "address" ? resource.address : "")));
   const added = (prevResult?.ips ?? [])
     .filter((ip) => index >= 0 && ip.interface === index && !known.has(ip.address))

@@ -87,6 +87,7 @@ function removalOrder(resources: readonly Resource[], kinds: Kinds): Resource[] 
   const links = new Set<string>();
   for (const resource of resources) {
     if (resource.kind === "link") for (const key of linksOf(resource)) links.add(key);
+    else if (resource.kind === "moved-link") links.add(linkKey("container", resource.to));
   }
   return resources.toReversed().filter((resource) => {
     const carrier = kindOf(kinds, resource).carrier?.(resource);

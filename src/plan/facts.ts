@@ -1,5 +1,6 @@
 /** Gathering the facts that a plan is made from. */
 
+import { late } from "../core/late.ts";
 import type { Where } from "../core/plan.ts";
 import {
   type About,
@@ -12,7 +13,7 @@ import {
 } from "../core/planner.ts";
 import type { Call } from "../core/plugin.ts";
 import { readTextIfExists } from "../linux/file.ts";
-import { listAddresses } from "../linux/netlink/rtnetlink/address.ts";
+import { type Address, listAddresses } from "../linux/netlink/rtnetlink/address.ts";
 import {
   findLinkByIndex,
   IFF_ALLMULTI,
@@ -23,6 +24,12 @@ import {
 import { listRoutes, RTN_UNICAST } from "../linux/netlink/rtnetlink/route.ts";
 import { readSysctlUnlessWriteOnly } from "../linux/sysctl.ts";
 import type { Kernel } from "../resources/kernel.ts";
+
+const deviceFacts = late(
+  ["host-device"],
+  () => import("./device-facts.ts"),
+  () => require("./device-facts.ts"),
+);
 
 /** What the planner asks, and what the call says. `known` has what only the caller can know. Throws KernelError. */
 export function gatherFacts<C>(
@@ -35,6 +42,7 @@ export function gatherFacts<C>(
   const ifname = planner.ifname ?? call.ifname;
   const about: About = { containerId: call.containerId, ifname, prevResult: call.config.prevResult };
   const files = planner.files?.(config, about);
+  const devices = planner.devices?.(config, about);
   return {
     key: { network: call.config.name, containerId: call.containerId, ifname },
     netns: call.netns ?? "",
@@ -46,6 +54,7 @@ export function gatherFacts<C>(
     links: askLinks(planner.links(config, about), kernel),
     sysctls: askSysctls(planner.sysctls?.(config, about) ?? [], kernel),
     ...(files === undefined ? {} : { files: new Map(files.map((path) => [path, readTextIfExists(path)])) }),
+    ...(devices === undefined ? {} : { devices: devices.map((question) => deviceFacts().askDevice(question, kernel)) }),
   };
 }
 
@@ -73,7 +82,11 @@ function askSysctls(questions: readonly SysctlQuestion[], kernel: Kernel): Map<s
 function askLink({ where, name, addresses }: LinkQuestion, kernel: Kernel): LinkFact | undefined {
   const link = name === DEFAULT_ROUTE ? defaultLink(where, kernel) : kernel.link(where, name);
   if (link === undefined) return undefined;
-  const found = addresses ? listAddresses(kernel.route(where), link.index) : [];
+  return factOf(link, addresses ? listAddresses(kernel.route(where), link.index) : []);
+}
+
+/** A link, with those of its addresses that are wanted. */
+export function factOf(link: KernelLink, addresses: readonly Address[]): LinkFact {
   return {
     name: link.name,
     mac: link.address ?? "",
@@ -84,7 +97,7 @@ function askLink({ where, name, addresses }: LinkQuestion, kernel: Kernel): Link
     txQueueLength: link.transmitQueueLength ?? 0,
     kind: link.info?.kind,
     veth: link.info?.kind === "veth" && link.link !== undefined ? { index: link.index, peer: link.link } : undefined,
-    addresses: found.map(({ local, address, prefixLength }) => `${local ?? address}/${prefixLength}`),
+    addresses: addresses.map(({ local, address, prefixLength }) => `${local ?? address}/${prefixLength}`),
   };
 }
 

@@ -4,6 +4,7 @@ export const pluginTypes = [
   "bridge",
   "dummy",
   "firewall",
+  "host-device",
   "host-local",
   "ipvlan",
   "loopback",

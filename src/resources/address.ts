@@ -87,7 +87,7 @@ function removeAddress(resource: AddressResource, kernel: Kernel): void {
   kernel.execute(resource.where, request, "EADDRNOTAVAIL", "ENODEV");
 }
 
-function toLinkAddress(
+export function toLinkAddress(
   { address: text, duplicateDetection, noPrefixRoute }: Omit<AddressResource, "kind" | "where" | "link">,
   index: number,
 ): LinkAddress {

@@ -51,6 +51,14 @@ export class Kernel {
     return enterNetns(this.container, this.#home, work);
   }
 
+  /** A descriptor of a namespace, open as long as this is. Throws UnknownContainerError when it is gone. */
+  netnsFd(where: Where): number {
+    this.#home ??= openHome();
+    if (where === "host") return this.#home;
+    if (this.container === undefined) throw new UnknownContainerError("The container's network namespace is gone");
+    return this.container.fd;
+  }
+
   route(where: Where): NetlinkSocket {
     return this.#socket(where, NETLINK_ROUTE);
   }

@@ -17,6 +17,11 @@ const neighbour = late(
   () => import("./neighbour.ts"),
   () => require("./neighbour.ts"),
 );
+const movedLink = late(
+  ["host-device"],
+  () => import("./moved-link.ts"),
+  () => require("./moved-link.ts"),
+);
 const rule = late(
   ["sbr"],
   () => import("./rule.ts"),
@@ -59,6 +64,9 @@ export const kernelKinds: KernelKinds = {
   sysctl,
   get neighbour() {
     return neighbour().neighbour;
+  },
+  get "moved-link"() {
+    return movedLink().movedLink;
   },
   get rule() {
     return rule().rule;

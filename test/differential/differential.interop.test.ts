@@ -10,6 +10,7 @@ import { expectBuilt, type Outcome, testHosts } from "../support/plugin-calls.ts
 import { expectNothingLeft } from "../support/snapshot.ts";
 import { bandwidth } from "./cases/bandwidth.ts";
 import { bridge } from "./cases/bridge.ts";
+import { hostDevice } from "./cases/host-device.ts";
 import { macvlan } from "./cases/macvlan.ts";
 import { ptp } from "./cases/ptp.ts";
 import { tuning } from "./cases/tuning.ts";
@@ -32,7 +33,7 @@ beforeAll(expectBuilt);
 const hosts = testHosts();
 expectNothingLeft();
 
-const plugins = [bridge, macvlan, ptp, tuning, bandwidth];
+const plugins = [bandwidth, bridge, hostDevice, macvlan, ptp, tuning];
 const needed = [root, goPlugin("host-local"), goPlugin("static"), program("nft"), program("ping")];
 
 /** The intended differences that were met. */

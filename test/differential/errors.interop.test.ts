@@ -11,6 +11,7 @@ import { PEERS } from "./pair.ts";
 import { bandwidth } from "./wrong/bandwidth.ts";
 import { bridge } from "./wrong/bridge.ts";
 import { firewall } from "./wrong/firewall.ts";
+import { hostDevice } from "./wrong/host-device.ts";
 import { macvlan } from "./wrong/macvlan.ts";
 import { ptp } from "./wrong/ptp.ts";
 import { tuning } from "./wrong/tuning.ts";
@@ -21,7 +22,7 @@ const hosts = testHosts();
 expectNothingLeft();
 const needed = [root, goPlugin("host-local"), goPlugin("static")];
 
-for (const plugin of [bandwidth, bridge, firewall, macvlan, ptp, tuning]) {
+for (const plugin of [bandwidth, bridge, firewall, hostDevice, macvlan, ptp, tuning]) {
   describe.concurrent(`${plugin.type}: refused is`, () => {
     for (const each of plugin.list) {
       const test = needs(...needed, goPlugin(plugin.type), ...(each.need === undefined ? [] : [each.need]));

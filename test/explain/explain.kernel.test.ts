@@ -89,6 +89,11 @@ const configurations: readonly Explained[] = [
     chained: [{ type: "firewall", ingressPolicy: "same-bridge", iptablesAdminChainName: "MINE" }],
     tool: "iptables-nft",
   },
+  {
+    title: "a device of the host",
+    given: "ip link add ens0 address 02:00:5e:00:53:0a type veth peer name wire0 address 02:00:5e:00:53:0b",
+    fields: { type: "host-device", device: "ens0", ipam: "host-local" },
+  },
   { title: "ptp, for both families", fields: { type: "ptp", mtu: 1400, ipam: "host-local" } },
   {
     title: "ptp with masquerade and routes",

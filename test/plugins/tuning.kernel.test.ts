@@ -66,7 +66,7 @@ describe.concurrent("all that it can change", () => {
       "net/ipv4/conf/eth0/arp_filter": "1",
       "net/ipv4/ip_local_port_range": "1024\t65000",
     });
-    const interfaces = previous.interfaces?.map((one) => (one.sandbox ? { ...one, mac: MAC } : one));
+    const interfaces = previous.interfaces?.map((one) => (one.sandbox ? { ...one, mac: MAC, mtu: 1400 } : one));
     expect(result).toEqual({ ...previous, interfaces: interfaces ?? [] });
     await checkChain(host, container, [first, second], result);
     await delChain(host, container, [second], result);

@@ -124,6 +124,25 @@ export const attachmentCases: readonly AttachmentCase[] = [
     config: (host) => bridge({ isGateway: true, ipam: { ...hostLocal(host, V4), type: "go-host-local" } }),
   },
   {
+    name: "host-device with host-local, dual stack",
+    steps: { add: 6, del: 2 },
+    given: (host) =>
+      host.netns.sh(
+        [
+          "ip link add ens0 address 02:00:5e:00:53:0a type veth peer name wire0 address 02:00:5e:00:53:0b",
+          "ip link set wire0 up && ip link set ens0 mtu 1400 txqueuelen 77 alias uplink up",
+          "ip address add 192.0.2.9/24 brd + dev ens0 && ip address add 2001:db8::9/64 dev ens0 nodad",
+        ].join(" && "),
+      ),
+    config: (host) => ({
+      cniVersion: "1.1.0",
+      name: "net",
+      type: "host-device",
+      device: "ens0",
+      ipam: hostLocal(host, V4, V6),
+    }),
+  },
+  {
     name: "ptp with host-local, dual stack",
     steps: { add: 10, del: 2 },
     config: (host) => ptp({ mtu: 1400, ipam: hostLocal(host, V4, V6) }),

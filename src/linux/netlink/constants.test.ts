@@ -201,6 +201,8 @@ const FORMATS: readonly Format[] = [
       ["transmitQueues", "IFLA_NUM_TX_QUEUES", 1],
       ["receiveQueues", "IFLA_NUM_RX_QUEUES", 1],
       ["linkNetnsId", "IFLA_LINK_NETNSID", 1],
+      ["newIndex", "IFLA_NEW_IFINDEX", 1],
+      ["permanentAddress", "IFLA_PERM_ADDRESS", MAC],
       ["extendedMask", "IFLA_EXT_MASK", 1],
     ],
   },

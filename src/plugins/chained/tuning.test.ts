@@ -91,14 +91,21 @@ test("a plan is JSON: what the record gives back is the same", () => {
 });
 
 describe("the result", () => {
-  test("has the container's interface with its new MAC, and all else as before", () => {
+  test("has the container's interface with its new MAC and MTU, and all else as before", () => {
     expect(plan(all).result).toEqual({
       interfaces: [
         { name: "eth0", mac: "02:00:00:00:00:02" },
-        { name: "eth0", mac: all.mac, sandbox: netns, mtu: 1500 },
+        { name: "eth0", mac: all.mac, sandbox: netns, mtu: 1400 },
       ],
       ips: prevResult.ips as NonNullable<Result["ips"]>,
     });
+  });
+
+  test("has what is not changed as it was", () => {
+    const interfaceOf = (fields: Record<string, unknown>) => plan(fields).result.interfaces?.[1];
+    expect(interfaceOf({ mac: all.mac })).toMatchObject({ mac: all.mac, mtu: 1500 });
+    expect(interfaceOf({ mtu: 1400 })).toMatchObject({ mac: link.mac, mtu: 1400 });
+    expect(plan({ promisc: true }).result).toBe(prevResult);
   });
 
   test("of a version without interfaces stays as it is", () => {

@@ -108,13 +108,13 @@ function backupPath(dataDir: string, containerId: string, ifname: string): strin
   return `${dataDir}/${containerId}_${ifname}.json`;
 }
 
-/** The result of the plugin before, with the interface's MAC as it is now. */
-function resultOf({ settings }: TuningConfig, { key, prevResult = {} }: Facts): Result {
-  const { mac: changed } = settings;
+/** The result of the plugin before, with the interface's MAC and MTU as they are now. */
+function resultOf({ settings: { mac: changed, mtu } }: TuningConfig, { key, prevResult = {} }: Facts): Result {
   const { interfaces } = prevResult;
-  if (changed === undefined || interfaces === undefined) return prevResult;
+  if ((changed === undefined && mtu === undefined) || interfaces === undefined) return prevResult;
+  const now = { ...(changed === undefined ? {} : { mac: changed }), ...(mtu === undefined ? {} : { mtu }) };
   return {
     ...prevResult,
-    interfaces: interfaces.map((one) => (one.name === key.ifname && one.sandbox ? { ...one, mac: changed } : one)),
+    interfaces: interfaces.map((one) => (one.name === key.ifname && one.sandbox ? { ...one, ...now } : one)),
   };
 }

@@ -54,6 +54,10 @@ interface LinkAttributes extends WithUnknown {
   receiveQueues?: number;
   /** The id, in this namespace, of the one that `link` is in. */
   linkNetnsId?: number;
+  /** The index that a link is to have in the namespace that it moves to. */
+  newIndex?: number;
+  /** The address that the hardware has; absent for a link without hardware. */
+  permanentAddress?: string;
   /** RTEXT_FILTER_: what a request for links wants told besides, or left out. */
   extendedMask?: number;
 }
@@ -101,6 +105,8 @@ const linkAttributes = attributes<LinkAttributes>({
   transmitQueues: [31, u32],
   receiveQueues: [32, u32],
   linkNetnsId: [37, i32],
+  newIndex: [49, i32],
+  permanentAddress: [54, macAddress],
 });
 
 const fullMessage = message(header, linkAttributes);
