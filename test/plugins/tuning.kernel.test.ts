@@ -25,6 +25,8 @@ const tuning = (fields: Record<string, unknown>, name = "net"): Config => ({
   cniVersion: "1.1.0",
   name,
   type: "tuning",
+  // Not the folder where the reference plugin leaves its files on this machine.
+  dataDir: "/there/is/none",
   ...fields,
 });
 const sysctl = {

@@ -1,11 +1,18 @@
 /** Chains of bridge and tuning, by the Go plugins and by ours. */
 
-import type { Config } from "../../support/plugin-calls.ts";
+import type { Config, Host } from "../../support/plugin-calls.ts";
 import { type DifferentialCase, type Fields, MAC, type PluginCases, v4 } from "./case.ts";
 
 const OTHER = "02:00:5e:00:53:02";
 
-const configOf = (fields: Fields): Config => ({ cniVersion: "1.1.0", name: "net", type: "tuning", ...fields });
+/** The Go plugin leaves a file there when an ADD has failed. */
+const configOf = (host: Host, fields: Fields): Config => ({
+  cniVersion: "1.1.0",
+  name: "net",
+  type: "tuning",
+  dataDir: host.path("tuning"),
+  ...fields,
+});
 
 /** A bridge, then tuning with each of the fields. */
 function after(name: string, ...fields: Fields[]): DifferentialCase {
@@ -14,7 +21,7 @@ function after(name: string, ...fields: Fields[]): DifferentialCase {
     name,
     // Without IPAM the Go bridge's CHECK fails, and nobody asks tuning.
     config: (host) => ({ ipam: v4(host), ...(cniVersion === undefined ? {} : { cniVersion }) }),
-    chained: () => fields.map(configOf),
+    chained: (host) => fields.map((each) => configOf(host, each)),
   };
 }
 

@@ -1,10 +1,12 @@
 /** Configurations of tuning with one thing wrong each, and the error that it has to answer with. */
 
+import type { Host } from "../../support/plugin-calls.ts";
 import { CONFIG, KERNEL, type PluginWrongs, type Wrong, wrongValueIn } from "./wrong.ts";
 
 const MAC = "02:00:5e:00:53:01";
 const prevResult = { interfaces: [{ name: "eth0", mac: MAC, sandbox: "/run/netns/c1" }] };
-const right = () => ({ prevResult });
+/** The Go plugin leaves a file in the folder when an ADD has failed. */
+const right = (host: Host) => ({ prevResult, dataDir: host.path("tuning") });
 const wrong = wrongValueIn(right);
 
 /** With an interface in the container, so that nothing else is wrong. */
@@ -14,7 +16,7 @@ const withFields = (name: string, fields: Record<string, unknown>, more: Partial
   name,
   code: CONFIG,
   says: [],
-  config: () => ({ ...right(), ...fields }),
+  config: (host) => ({ ...right(host), ...fields }),
   ...more,
 });
 
