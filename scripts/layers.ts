@@ -15,6 +15,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   plugins: ["core"],
   ipam: ["core", "linux"],
   store: ["core", "linux"],
+  agent: ["core", "linux", "resources", "plan", "ipam", "store"],
   lab: ["core", "linux", "resources", "plan", "cni"],
   cli: ["core", "linux", "resources", "plan", "cni", "plugins", "ipam", "lab"],
   "main.ts": ["core", "linux", "cni", "plugins", "cli"],

@@ -7,10 +7,15 @@ export interface Random {
   pick<T>(list: readonly T[]): T;
 }
 
-/** Numbers that follow from the seed, printed with the name of what they are for. @see mulberry32 by Tommy Ettinger */
+/** Numbers that follow from the seed, printed with the name of what they are for. */
 export function seededRandom(purpose: string): Random {
   const seed = Number(process.env.TENDRIL_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
   console.log(`${purpose}: seed ${seed} (TENDRIL_TEST_SEED=${seed} repeats it)`);
+  return randomFrom(seed);
+}
+
+/** Numbers that follow from a seed. @see mulberry32 by Tommy Ettinger */
+export function randomFrom(seed: number): Random {
   let state = seed >>> 0;
   const next = () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -1,0 +1,229 @@
+/**
+ * What the nodes of a cluster know of each other: the documents of the store, as typed values.
+ *
+ * Each has a version; a field that this program does not know stays in a document that it writes again.
+ */
+
+import type { Cidr } from "./cidr.ts";
+import { ConfigError } from "./errors.ts";
+import type { Family } from "./ip.ts";
+import {
+  boolean,
+  cidr,
+  cidrText,
+  integer,
+  ipText,
+  list,
+  mac,
+  networkText,
+  object,
+  oneOf,
+  optional,
+  type Schema,
+  text,
+  withDefault,
+} from "./schema.ts";
+
+/** The version of all documents below. */
+export const DOCUMENT_VERSION = 1;
+
+/** The ways by which packets get from a pod's node to another's. */
+export const MODES = ["host-gw", "vxlan", "ipip", "bgp"] as const;
+export type ModeName = (typeof MODES)[number];
+
+/** A machine of the cluster. */
+export interface NodeRecord {
+  readonly version: typeof DOCUMENT_VERSION;
+  /** Its addresses in the fabric in CIDR notation, so that two nodes know whether they share a link. */
+  readonly addresses: readonly string[];
+  /** Of its end of the tunnels. */
+  readonly tunnelMac?: string;
+  /** The most bytes that a pod's packet can have on its way to another node. */
+  readonly mtu?: number;
+  readonly modes: readonly ModeName[];
+  /** For pools that serve some nodes only. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly agentVersion?: string;
+  /**
+   * Counts how often the node has been given up. Its blocks carry the epoch in which they were claimed, and those of
+   * an earlier one are not its own any more.
+   */
+  readonly epoch: number;
+  /** Given up: its blocks are to be freed. It comes back by claiming anew. */
+  readonly gone?: boolean;
+}
+
+/** Addresses for pods. */
+export interface PoolRecord {
+  readonly version: typeof DOCUMENT_VERSION;
+  /** One network of a family at most. */
+  readonly cidrs: readonly string[];
+  /** Prefix lengths of the blocks by which nodes claim them. */
+  readonly blockBits: { readonly ipv4: number; readonly ipv6: number };
+  /** Labels that a node must have to claim of it. */
+  readonly nodeSelector: Readonly<Record<string, string>>;
+  /** Networks and addresses in CIDR notation that are never given to a pod. */
+  readonly excluded: readonly string[];
+  /** Whether pods leave the cluster under their node's address. */
+  readonly masquerade: boolean;
+}
+
+/** A part of a pool that a node gives addresses of. */
+export interface BlockRecord {
+  readonly version: typeof DOCUMENT_VERSION;
+  readonly pool: string;
+  readonly cidr: string;
+  readonly node: string;
+  /** The node's when it claimed the block. */
+  readonly epoch: number;
+  /** Addresses that its node does without, for others to borrow when no block is left. */
+  readonly offered: readonly string[];
+  /** Addresses that other nodes have borrowed: whose each of them is. */
+  readonly lent: Readonly<Record<string, string>>;
+}
+
+/** Addresses that are kept for one owner, wherever its pod runs. */
+export interface ReservationRecord {
+  readonly version: typeof DOCUMENT_VERSION;
+  readonly addresses: readonly string[];
+  /** Such as a pod's namespace and name, `default/web-0`. */
+  readonly owner: string;
+  /** Where the owner runs now, so that the other nodes know the way. */
+  readonly node?: string;
+  /** When it ends, in RFC 3339; it stays until it is deleted when absent. */
+  readonly expires?: string;
+}
+
+/** A node's sign of life, which it alone writes; who gives the node up deletes it. */
+export interface HeartbeatRecord {
+  readonly version: typeof DOCUMENT_VERSION;
+  /** Of the process that writes it. */
+  readonly incarnation: string;
+  readonly beats: number;
+}
+
+/** A kind of document: where it lies, and how raw JSON becomes it. */
+export interface DocumentKind<T> {
+  readonly kind: string;
+  /** Throws ConfigError. */
+  readonly parse: (value: unknown) => T;
+}
+
+const version: Schema<typeof DOCUMENT_VERSION> = (value, field) => {
+  if (value === DOCUMENT_VERSION) return DOCUMENT_VERSION;
+  throw new ConfigError(field, `must be ${DOCUMENT_VERSION}: another version of this program wrote it`, { value });
+};
+
+const words: Schema<Record<string, string>> = (value, field) => {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new ConfigError(field, "must be an object", { value });
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, word]) => [key, text(word, `${field}.${key}`)]));
+};
+
+const count = integer(0, Number.MAX_SAFE_INTEGER);
+
+export const nodeDocuments: DocumentKind<NodeRecord> = {
+  kind: "nodes",
+  parse: keepingUnknown(
+    object<NodeRecord>({
+      version,
+      addresses: list(cidrText),
+      tunnelMac: optional(mac),
+      mtu: optional(integer(68, 65535)),
+      modes: withDefault(list(oneOf(...MODES)), []),
+      labels: withDefault(words, {}),
+      agentVersion: optional(text),
+      epoch: count,
+      gone: optional(boolean),
+    }),
+  ),
+};
+
+export const heartbeatDocuments: DocumentKind<HeartbeatRecord> = {
+  kind: "heartbeats",
+  parse: keepingUnknown(object<HeartbeatRecord>({ version, incarnation: text, beats: count })),
+};
+
+const DEFAULT_BLOCK_BITS = { ipv4: 26, ipv6: 122 };
+
+const blockBits = object<PoolRecord["blockBits"]>({
+  ipv4: withDefault(integer(8, 32), DEFAULT_BLOCK_BITS.ipv4),
+  ipv6: withDefault(integer(16, 128), DEFAULT_BLOCK_BITS.ipv6),
+});
+
+const poolFields = object<PoolRecord>({
+  version,
+  cidrs: list(networkText),
+  blockBits: withDefault(blockBits, DEFAULT_BLOCK_BITS),
+  nodeSelector: withDefault(words, {}),
+  excluded: withDefault(list(cidrText), []),
+  masquerade: withDefault(boolean, true),
+});
+
+export const poolDocuments: DocumentKind<PoolRecord> = {
+  kind: "pools",
+  parse: keepingUnknown((value, field) => {
+    const pool = poolFields(value, field);
+    checkNetworks(pool);
+    return pool;
+  }),
+};
+
+export const blockDocuments: DocumentKind<BlockRecord> = {
+  kind: "blocks",
+  parse: keepingUnknown(
+    object<BlockRecord>({
+      version,
+      pool: text,
+      cidr: networkText,
+      node: text,
+      epoch: count,
+      offered: withDefault(list(ipText), []),
+      lent: withDefault(words, {}),
+    }),
+  ),
+};
+
+export const reservationDocuments: DocumentKind<ReservationRecord> = {
+  kind: "reservations",
+  parse: keepingUnknown(
+    object<ReservationRecord>({
+      version,
+      addresses: list(ipText),
+      owner: text,
+      node: optional(text),
+      expires: optional(instant),
+    }),
+  ),
+};
+
+/** Fields that the schema does not name stay beside those that it does. */
+function keepingUnknown<T extends object>(schema: Schema<T>): (value: unknown) => T {
+  return (value) => ({ ...(value as object), ...schema(value, "") });
+}
+
+function instant(value: unknown, field: string): string {
+  const written = text(value, field);
+  if (Number.isNaN(Date.parse(written))) throw new ConfigError(field, "must be a time in RFC 3339", { value });
+  return written;
+}
+
+/** One network of each family at most, and not smaller than its blocks. */
+function checkNetworks({ cidrs, blockBits }: PoolRecord): void {
+  const seen = new Set<Family>();
+  if (cidrs.length === 0) throw new ConfigError("cidrs", "must name at least one network", { value: cidrs });
+  for (const [i, cidr] of cidrs.entries()) {
+    const { ip, bits } = cidrOf(cidr);
+    const field = `cidrs[${i}]`;
+    if (seen.has(ip.family)) throw new ConfigError(field, "is the second of its family", { value: cidr });
+    seen.add(ip.family);
+    const most = ip.family === 4 ? blockBits.ipv4 : blockBits.ipv6;
+    if (bits > most) throw new ConfigError(field, `is smaller than a block, which is a /${most}`, { value: cidr });
+  }
+}
+
+/** A network whose text a schema has checked. Throws ConfigError for another one. */
+export function cidrOf(checked: string): Cidr {
+  return cidr(checked, "cidr");
+}
