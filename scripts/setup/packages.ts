@@ -16,6 +16,7 @@ const TOOLS: readonly Tool[] = [
   { command: "ip", debian: "iproute2" },
   { command: "nft", debian: "nftables" },
   { command: "iptables", debian: "iptables" },
+  { command: "conntrack", debian: "conntrack" },
   { command: "ping", debian: "iputils-ping" },
   { command: "iperf3", debian: "iperf3" },
   { command: "sysctl", debian: "procps" },

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { headers, needs } from "../../../test/support/needs.ts";
 import * as libc from "../libc.ts";
+import * as conntrack from "./conntrack.ts";
 import * as netlinkMessage from "./message.ts";
 import * as address from "./rtnetlink/address.ts";
 import { action } from "./rtnetlink/filter/action.ts";
@@ -50,6 +51,9 @@ const HEADERS = [
   "linux/pkt_sched.h",
   "linux/pkt_cls.h",
   "linux/tc_act/tc_mirred.h",
+  "linux/in.h",
+  "linux/netfilter/nfnetlink.h",
+  "linux/netfilter/nfnetlink_conntrack.h",
 ] as const;
 
 /** Each exported number whose name is the header's. */
@@ -58,6 +62,7 @@ function exportedConstants(): [string, number][] {
     libc,
     netlinkMessage,
     address,
+    conntrack,
     filter,
     ipvlan,
     link,
@@ -141,6 +146,7 @@ const U32_HEADER = {
   hashOffset: 0,
   hashMask: 0,
 };
+const NF_HEADER = { protocol: 0, version: 0, resource: 0 };
 const NEIGHBOUR_HEADER = { family: 0, index: 0, state: 0, flags: 0, type: 0 };
 
 const BRIDGE_FIELDS: { readonly [K in Exclude<keyof BridgeData, "unknown">]-?: string } = {
@@ -377,6 +383,53 @@ const FORMATS: readonly Format[] = [
     header: {},
     headerSize: 0,
     fields: [["parameters", "TCA_MIRRED_PARMS", MIRRED_PARAMETERS]],
+  },
+  {
+    wire: conntrack.flowMessage,
+    header: NF_HEADER,
+    headerSize: 4,
+    fields: [
+      ["original", "CTA_TUPLE_ORIG", {}],
+      ["reply", "CTA_TUPLE_REPLY", {}],
+      ["status", "CTA_STATUS", 1],
+      ["timeout", "CTA_TIMEOUT", 1],
+      ["mark", "CTA_MARK", 1],
+      ["use", "CTA_USE", 1],
+      ["id", "CTA_ID", 1],
+      ["zone", "CTA_ZONE", 1],
+      ["filter", "CTA_FILTER", {}],
+    ],
+  },
+  {
+    wire: conntrack.tuple,
+    header: {},
+    headerSize: 0,
+    fields: [
+      ["addresses", "CTA_TUPLE_IP", {}],
+      ["protocol", "CTA_TUPLE_PROTO", {}],
+      ["zone", "CTA_TUPLE_ZONE", 1],
+    ],
+  },
+  {
+    wire: conntrack.tupleAddresses,
+    header: {},
+    headerSize: 0,
+    fields: [
+      ["source4", "CTA_IP_V4_SRC", IP],
+      ["destination4", "CTA_IP_V4_DST", IP],
+      ["source6", "CTA_IP_V6_SRC", IP],
+      ["destination6", "CTA_IP_V6_DST", IP],
+    ],
+  },
+  {
+    wire: conntrack.tupleProtocol,
+    header: {},
+    headerSize: 0,
+    fields: [
+      ["number", "CTA_PROTO_NUM", 1],
+      ["sourcePort", "CTA_PROTO_SRC_PORT", 1],
+      ["destinationPort", "CTA_PROTO_DST_PORT", 1],
+    ],
   },
 ];
 

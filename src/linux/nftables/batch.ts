@@ -14,6 +14,7 @@
 import { attributes, type WithUnknown } from "../netlink/attributes.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { type NetlinkRequest, request } from "../netlink/message.ts";
+import { type NfHeader, nfMessage } from "../netlink/nfnetlink.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { be32, string, type Wire } from "../netlink/wire.ts";
 import {
@@ -23,7 +24,7 @@ import {
   NFPROTO_UNSPEC,
   NFT_MSG_GETGEN,
 } from "./constants.ts";
-import { type NfHeader, nfMessage, required } from "./header.ts";
+import { required } from "./header.ts";
 
 /** One message of a batch. */
 export interface NftRequest extends NetlinkRequest {

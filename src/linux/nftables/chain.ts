@@ -3,6 +3,7 @@
 import type { NftBaseChain, NftChain, NftFamily } from "../../core/nftables.ts";
 import { attributes, listOf, nested, type WithUnknown } from "../netlink/attributes.ts";
 import { NLM_F_CREATE, NLM_F_EXCL, request } from "../netlink/message.ts";
+import { type NfHeader, nfMessage } from "../netlink/nfnetlink.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { be32, be64, bytes, string } from "../netlink/wire.ts";
 import { type NftRequest, withFallback } from "./batch.ts";
@@ -15,7 +16,7 @@ import {
   NFT_MSG_NEWCHAIN,
 } from "./constants.ts";
 import { beI32 } from "./data.ts";
-import { familyOfHeader, headerFor, type NfHeader, nfMessage, required } from "./header.ts";
+import { familyOfHeader, headerFor, required } from "./header.ts";
 import { hookNumber, hookOf, nearestPriority, priorityNumber } from "./priority.ts";
 import { getIfExists } from "./query.ts";
 import type { TableName } from "./table.ts";

@@ -3,6 +3,7 @@
 import type { NftElement, NftElementContent, NftSet, NftType } from "../../core/nftables.ts";
 import { attributes, listOf, nested, type WithUnknown } from "../netlink/attributes.ts";
 import { NLM_F_CREATE, NLM_F_EXCL, request } from "../netlink/message.ts";
+import { nfMessage } from "../netlink/nfnetlink.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { be32, be64, bytes, string } from "../netlink/wire.ts";
 import { type NftRequest, transactIfUnchanged, withFallback } from "./batch.ts";
@@ -17,7 +18,7 @@ import {
 import { type Data, data } from "./data.ts";
 import { DATA_TYPES, decodeTuple, encodeTuple, equalBytes } from "./datatypes.ts";
 import { type Expression, expression, expressions } from "./expression.ts";
-import { headerFor, nfMessage } from "./header.ts";
+import { headerFor } from "./header.ts";
 import { after, joinIntervals } from "./interval.ts";
 import { getIfAnswered, getIfExists } from "./query.ts";
 import {

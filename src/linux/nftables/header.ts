@@ -1,25 +1,9 @@
-/** The header of every nfnetlink message, and the requests that start with it. @see linux/netfilter/nfnetlink.h struct nfgenmsg */
+/** The families of nf_tables in the header of its messages, and what such a message always has. */
 
 import { DecodeError } from "../../core/errors.ts";
 import type { NftFamily } from "../../core/nftables.ts";
-import { message, type WithUnknown } from "../netlink/attributes.ts";
-import { be16, type PlacedWire, struct, u8 } from "../netlink/wire.ts";
+import type { NfHeader } from "../netlink/nfnetlink.ts";
 import { NFPROTO_ARP, NFPROTO_BRIDGE, NFPROTO_INET, NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_NETDEV } from "./constants.ts";
-
-export interface NfHeader {
-  /** NFPROTO_ */
-  protocol: number;
-  version: number;
-  /** The subsystem that a batch is for; in answers the low bits of the generation. */
-  resource: number;
-}
-
-export const nfHeader = struct<NfHeader>(4, { protocol: [0, u8], version: [1, u8], resource: [2, be16] });
-
-/** The format of a message with this body. */
-export function nfMessage<T extends WithUnknown>(body: PlacedWire<T>): PlacedWire<NfHeader & T> {
-  return message(nfHeader, body);
-}
 
 const PROTOCOLS: { readonly [K in NftFamily]: number } = {
   inet: NFPROTO_INET,

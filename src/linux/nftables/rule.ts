@@ -3,6 +3,7 @@
 import type { NftRule } from "../../core/nftables.ts";
 import { attributes, type WithUnknown } from "../netlink/attributes.ts";
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE, request } from "../netlink/message.ts";
+import { type NfHeader, nfMessage } from "../netlink/nfnetlink.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { be32, be64, bytes, string } from "../netlink/wire.ts";
 import type { NftRequest } from "./batch.ts";
@@ -11,7 +12,7 @@ import { compileRule } from "./compile/compile.ts";
 import { NFT_MSG_DELRULE, NFT_MSG_GETRULE, NFT_MSG_NEWRULE } from "./constants.ts";
 import { addAnonymousElements, countAnonymousElements } from "./element.ts";
 import { type Expression, expressions } from "./expression.ts";
-import { familyOfHeader, headerFor, type NfHeader, nfMessage, required } from "./header.ts";
+import { familyOfHeader, headerFor, required } from "./header.ts";
 import { addAnonymousSet } from "./set.ts";
 import type { TableName } from "./table.ts";
 import { commentData, commentOf } from "./userdata.ts";

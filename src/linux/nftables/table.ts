@@ -3,6 +3,7 @@
 import type { NftFamily, NftTable } from "../../core/nftables.ts";
 import { attributes, type WithUnknown } from "../netlink/attributes.ts";
 import { NLM_F_EXCL, request } from "../netlink/message.ts";
+import { type NfHeader, nfMessage } from "../netlink/nfnetlink.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
 import { be32, be64, bytes, string } from "../netlink/wire.ts";
 import { type NftRequest, withFallback } from "./batch.ts";
@@ -13,7 +14,7 @@ import {
   NFT_MSG_GETTABLE,
   NFT_MSG_NEWTABLE,
 } from "./constants.ts";
-import { familyOfHeader, headerFor, type NfHeader, nfMessage, required } from "./header.ts";
+import { familyOfHeader, headerFor, required } from "./header.ts";
 import { getIfExists } from "./query.ts";
 import { commentData, commentOf } from "./userdata.ts";
 

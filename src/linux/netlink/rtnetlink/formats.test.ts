@@ -1,9 +1,8 @@
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { DecodeError } from "../../../core/errors.ts";
-import { formatIpBytes } from "../../../core/ip.ts";
 import { formatMac } from "../../../core/mac.ts";
-import { encode, type Wire } from "../wire.ts";
+import { type Format, fields, ipText, testFormats } from "../test-support/formats.ts";
+import { encode } from "../wire.ts";
 import { addressMessage } from "./address.ts";
 import { filterMessage } from "./filter/filter.ts";
 import { bridgeData } from "./link/bridge.ts";
@@ -24,23 +23,7 @@ const u32 = fc.nat(0xffffffff);
 const i32 = fc.integer();
 const bool = fc.boolean();
 const name = fc.string({ unit: "grapheme-ascii", maxLength: 15 });
-const ipText = fc
-  .constantFrom(4, 16)
-  .chain((size) => fc.uint8Array({ minLength: size, maxLength: size }))
-  .map(formatIpBytes);
 const macText = fc.uint8Array({ minLength: 6, maxLength: 6 }).map(formatMac);
-/** Numbers beyond those that the kernel has today. */
-const unknown = fc.array(
-  fc.record({ type: fc.integer({ min: 200, max: 0x3fff }), payload: fc.uint8Array({ maxLength: 12 }) }),
-  { minLength: 1, maxLength: 3 },
-);
-
-/** Always these fields, and any of those. */
-function fields(always: Record<string, fc.Arbitrary<unknown>>, some: Record<string, fc.Arbitrary<unknown>>) {
-  return fc
-    .tuple(fc.record(always), fc.record({ ...some, unknown }, { requiredKeys: [] }))
-    .map(([header, rest]) => ({ ...header, ...rest }));
-}
 
 const bridge = fields(
   {},
@@ -161,7 +144,7 @@ const filter = fc
   .tuple(fields(tcHeader, {}), fc.oneof(otherKind, fc.record({ kind: fc.constant("u32"), u32: u32Filter })))
   .map(([header, data]) => ({ ...header, ...data }));
 
-const formats: readonly (readonly [string, Wire<unknown>, fc.Arbitrary<unknown>])[] = [
+const formats: readonly Format[] = [
   ["link", linkMessage, fields(linkHeader, { ...linkFields, info })],
   ["bridge", bridgeData, bridge],
   ["bridge port", bridgePortData, bridgePort],
@@ -236,73 +219,9 @@ const formats: readonly (readonly [string, Wire<unknown>, fc.Arbitrary<unknown>]
   ],
   ["queueing discipline", qdiscMessage, qdisc],
   ["filter", filterMessage, filter],
-] as const;
+];
 
-/** A value with each byte array, and each unknown attribute, as plain text. */
-function plain(value: unknown): unknown {
-  if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
-  if (Array.isArray(value)) return value.map(plain);
-  if (typeof value !== "object" || value === null) return value;
-  if ("payload" in value && "type" in value) return { type: value.type, payload: plain(value.payload) };
-  return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, plain(field)]));
-}
-
-describe.each(formats)("%s", (_, wire, values) => {
-  test("comes back for any value, with the attributes that the table does not know", () => {
-    fc.assert(
-      fc.property(values, (value) => {
-        const written = encode(wire, value);
-        const read = wire.read(written);
-        expect(plain(read)).toEqual(plain(value));
-        expect(encode(wire, read)).toEqual(written);
-      }),
-      { numRuns: 500 },
-    );
-  });
-
-  test("cut anywhere or with bytes changed is read or refused with DecodeError", () => {
-    const damage = fc.array(fc.record({ at: fc.nat(), byte: u8 }), { maxLength: 4 });
-    fc.assert(
-      fc.property(values, fc.nat(), damage, (value, cut, changes) => {
-        const written = encode(wire, value);
-        const damaged = written.slice(0, cut % (written.length + 1));
-        for (const { at, byte } of changes) if (damaged.length > 0) damaged[at % damaged.length] = byte;
-        try {
-          wire.read(damaged);
-        } catch (error) {
-          expect(error).toBeInstanceOf(DecodeError);
-        }
-      }),
-      { numRuns: 1_000 },
-    );
-  });
-
-  test("is read from any bytes or refused with DecodeError", () => {
-    const attributeLike = fc.array(
-      fc.record({ length: fc.nat(24), type: fc.nat(60), payload: fc.uint8Array({ maxLength: 20 }) }),
-      { maxLength: 8 },
-    );
-    const input = fc.oneof(
-      fc.uint8Array({ maxLength: 100 }),
-      attributeLike.map((list) =>
-        Uint8Array.from([
-          ...new Uint8Array(12),
-          ...list.flatMap(({ length, type, payload }) => [length, 0, type, 0, ...payload]),
-        ]),
-      ),
-    );
-    fc.assert(
-      fc.property(input, (bytes) => {
-        try {
-          wire.read(bytes);
-        } catch (error) {
-          expect(error).toBeInstanceOf(DecodeError);
-        }
-      }),
-      { numRuns: 500 },
-    );
-  });
-});
+testFormats(formats);
 
 test("veth peers within veth peers, as deep as an attribute can hold, are read", () => {
   let link: Link = { name: "innermost" };

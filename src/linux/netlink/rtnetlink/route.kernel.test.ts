@@ -9,9 +9,12 @@ import {
   addRoute,
   deleteRoute,
   listRoutes,
+  lookUpRoute,
   prependRoute,
   RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
+  RTN_LOCAL,
+  RTN_UNICAST,
   RTPROT_STATIC,
   replaceRoute,
   routeDestination,
@@ -128,6 +131,30 @@ describe("routes", () => {
     expect(listRoutes(socket, 100).map(routeDestination)).toEqual(["10.2.0.0/16"]);
     expect(listRoutes(socket, 1000).map(routeDestination)).toEqual(["10.3.0.0/16"]);
     expect(listRoutes(socket, 1001)).toEqual([]);
+  });
+
+  kernelTest("that packets to an address would take are those that ip(8) names", () => {
+    const { socket, sh, json, index } = withLink();
+    sh(`ip route add 10.9.0.0/16 via 10.1.0.9; ip route add unreachable 10.8.0.0/16; ip route add blackhole 10.7.0.0/16
+      ip route add prohibit 10.6.0.0/16; ip -6 route add fd09::/64 via fd00::9; ip -6 route add unreachable fd08::/64`);
+    for (const [to, gateway] of [
+      ["10.1.0.7"],
+      ["10.9.1.1", "10.1.0.9"],
+      ["fd00::7"],
+      ["fd09::1", "fd00::9"],
+    ] as const) {
+      const [shown] = json<{ dev: string; gateway?: string }>(`ip -j route get ${to}`);
+      expect(shown).toMatchObject({ dev: "a0", ...(gateway === undefined ? {} : { gateway }) });
+      expect(lookUpRoute(socket, to)).toMatchObject({ outputIndex: index, type: RTN_UNICAST });
+      expect(lookUpRoute(socket, to)?.gateway).toBe(gateway);
+    }
+    sh("ip link set lo up");
+    for (const own of ["10.1.0.1", "127.0.0.9", "fd00::1", "::1"]) {
+      expect(lookUpRoute(socket, own)?.type).toBe(RTN_LOCAL);
+    }
+    for (const nowhere of ["10.8.0.1", "10.7.0.1", "10.6.0.1", "10.5.0.1", "fd08::1", "fd05::1"]) {
+      expect(lookUpRoute(socket, nowhere)).toBeUndefined();
+    }
   });
 
   kernelTest("are replaced, prepended, or refused when they are there", () => {

@@ -247,6 +247,36 @@ function dumpRoutes(socket: NetlinkSocket, which: Route): Reply[] {
   }
 }
 
+/**
+ * The route by which packets to an address would leave, of type RTN_LOCAL for an address of this host; undefined where
+ * the kernel knows none or is told to refuse. Throws NetlinkError.
+ */
+export function lookUpRoute(socket: NetlinkSocket, address: string): Route | undefined {
+  const family = familyOf(address);
+  const which: Route = {
+    family: family === 4 ? AF_INET : AF_INET6,
+    destinationLength: family === 4 ? 32 : 128,
+    sourceLength: 0,
+    tos: 0,
+    table8: 0,
+    protocol: 0,
+    scope: 0,
+    type: 0,
+    flags: 0,
+    destination: address,
+  };
+  try {
+    const { payload } = socket.get(request(`look up route to ${address}`, RTM_GETROUTE, 0, routeMessage, which));
+    return routeMessage.read(payload);
+  } catch (error) {
+    // What the types unreachable, prohibit and blackhole stand for, and what there is without any route.
+    if (error instanceof NetlinkError && NO_WAY.has(error.code)) return undefined;
+    throw error;
+  }
+}
+
+const NO_WAY: ReadonlySet<string> = new Set(["ENETUNREACH", "EHOSTUNREACH", "EACCES", "EINVAL"]);
+
 /** The destination of a route in CIDR notation. */
 export function routeDestination(route: Route): string {
   return `${route.destination ?? (route.family === AF_INET ? "0.0.0.0" : "::")}/${route.destinationLength}`;

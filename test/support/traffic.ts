@@ -1,0 +1,151 @@
+/** Real connections between network namespaces, made from this process: who answers, and whom it sees. */
+
+import { inNetns } from "../../src/linux/netns.ts";
+import type { TestNetns } from "./namespaces.ts";
+
+/** How long an answer may take, unless a test expects none. */
+const PATIENCE_MS = 4_000;
+/** How long to wait for an answer that should not come: much longer than one takes here. */
+const NO_ANSWER_MS = 300;
+
+/** What closes with the test. */
+export interface Closable {
+  close(): void;
+}
+
+/** An IPv4 address as it was written, where a socket of both families shows it mapped. */
+function plain(address: string): string {
+  return address.replace(/^::ffff:/, "");
+}
+
+/**
+ * Answers on ports of TCP and UDP in both families, with a name and the address that the question came from:
+ * `web 10.77.0.1`.
+ */
+export async function answering(
+  { netns }: TestNetns,
+  name: string,
+  ports: { readonly tcp?: readonly number[]; readonly udp?: readonly number[] },
+): Promise<Closable> {
+  const servers = (ports.tcp ?? []).map((port) =>
+    inNetns(netns, () =>
+      Bun.listen({
+        hostname: "::",
+        port,
+        socket: { open: (socket) => void socket.end(`${name} ${plain(socket.remoteAddress)}`), data() {} },
+      }),
+    ),
+  );
+  const sockets = await Promise.all(
+    (ports.udp ?? []).map((port) =>
+      inNetns(netns, () =>
+        Bun.udpSocket({
+          hostname: "::",
+          port,
+          socket: {
+            data: (socket, _, from, address) => void socket.send(`${name} ${plain(address)}`, from, address),
+          },
+        }),
+      ),
+    ),
+  );
+  return {
+    close() {
+      for (const server of servers) server.stop(true);
+      for (const socket of sockets) socket.close();
+    },
+  };
+}
+
+/** The answer of a TCP server, or why there was none: an error's code, or `no answer`. */
+export function askTcp(
+  { netns }: TestNetns,
+  address: string,
+  port: number,
+  { patience = PATIENCE_MS } = {},
+): Promise<string> {
+  return new Promise((resolve) => {
+    let text = "";
+    let close = () => {};
+    const end = (answer: string) => {
+      clearTimeout(timer);
+      close();
+      resolve(answer);
+    };
+    const timer = setTimeout(() => end("no answer"), patience);
+    const failed = (error: unknown) => end((error as { code?: string }).code ?? String(error));
+    inNetns(netns, () =>
+      Bun.connect({
+        hostname: address,
+        port,
+        socket: {
+          open: (socket) => {
+            close = () => socket.terminate();
+          },
+          data: (_, bytes) => {
+            text += bytes.toString();
+          },
+          close: () => end(text === "" ? "closed" : text),
+          error: (_, error) => failed(error),
+          connectError: (_, error) => failed(error),
+        },
+      }).then((socket) => {
+        // The wait may be over by now.
+        close = () => socket.terminate();
+      }, failed),
+    );
+  });
+}
+
+/** A client of UDP that keeps its port, so that its datagrams are one flow to the kernel. */
+export interface UdpClient extends Closable {
+  readonly port: number;
+  /** The answer to one datagram, `refused`, or `no answer`. */
+  ask(address: string, port: number, options?: { readonly patience?: number }): Promise<string>;
+}
+
+export async function udpClient({ netns }: TestNetns, family: 4 | 6): Promise<UdpClient> {
+  let heard: (answer: string) => void = () => {};
+  const socket = await inNetns(netns, () =>
+    Bun.udpSocket({
+      hostname: family === 4 ? "0.0.0.0" : "::",
+      socket: { data: (_, bytes) => heard(bytes.toString()), error: () => heard("refused") },
+    }),
+  );
+  return {
+    port: socket.port,
+    ask: (address, port, { patience = PATIENCE_MS } = {}) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => resolve("no answer"), patience);
+        heard = (answer) => {
+          clearTimeout(timer);
+          resolve(answer);
+        };
+        try {
+          socket.send("?", port, address);
+        } catch {
+          // What the socket was told of an earlier datagram; then this one was not sent.
+          socket.send("?", port, address);
+        }
+      }),
+    close: () => socket.close(),
+  };
+}
+
+/** The answer of a UDP server to a client that is new to it, or `no answer`. */
+export async function askUdp(
+  from: TestNetns,
+  address: string,
+  port: number,
+  options?: { readonly patience?: number },
+): Promise<string> {
+  const client = await udpClient(from, address.includes(":") ? 6 : 4);
+  try {
+    return await client.ask(address, port, options);
+  } finally {
+    client.close();
+  }
+}
+
+/** For a question that should get no answer. */
+export const BRIEFLY = { patience: NO_ANSWER_MS };
