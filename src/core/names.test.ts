@@ -1,7 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { isUnicastMac, parseMac } from "./mac.ts";
-import { attachmentMac, hostVethName, interfaceNameProblem, MAX_INTERFACE_NAME, sharedMac } from "./names.ts";
+import {
+  attachmentMac,
+  hostVethName,
+  interfaceNameProblem,
+  MAX_INTERFACE_NAME,
+  ownerComment,
+  ownerOf,
+  sharedMac,
+} from "./names.ts";
 
 const key = { network: "net", containerId: "c0ffee", ifname: "eth0" };
 
@@ -80,4 +88,12 @@ describe("names of an attachment", () => {
     expect(names.size).toBe(100_000);
     expect(macs.size).toBe(100_000);
   });
+});
+
+test("the owner of an nf_tables element is read from its comment, which nft(8) takes", () => {
+  expect(ownerComment(key)).toBe("net eth0 c0ffee");
+  expect(ownerOf(ownerComment(key))).toEqual(key);
+  const long = { ...key, containerId: "c".repeat(200) };
+  expect(ownerComment(long).length).toBeLessThanOrEqual(128);
+  expect(ownerOf(ownerComment(long))).toMatchObject({ network: "net", ifname: "eth0" });
 });

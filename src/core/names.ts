@@ -63,6 +63,17 @@ export interface AttachmentKey {
   readonly ifname: string;
 }
 
+/** Whose an nf_tables element is; nft(8) shows it, and removal compares it. At most 128 bytes, as nft(8) has it. */
+export function ownerComment({ network, containerId, ifname }: AttachmentKey): string {
+  return `${network} ${ifname} ${containerId}`.slice(0, 120);
+}
+
+/** The attachment that a comment names; the container's ID may lack its end. */
+export function ownerOf(comment: string): AttachmentKey {
+  const [network = "", ifname = "", ...rest] = comment.split(" ");
+  return { network, ifname, containerId: rest.join(" ") };
+}
+
 /** The name of the host's end of an attachment's veth pair: `veth` and 55 bits of the attachment's hash. */
 export function hostVethName(key: AttachmentKey): string {
   return `veth${base32(attachmentHash("veth", key)).slice(0, 11)}`;

@@ -307,6 +307,11 @@ export interface NftRuleResource extends Placed {
 export interface NftElementResource extends Placed {
   readonly kind: "nft-element";
   readonly element: NftElement;
+  /**
+   * What the element gives its owner alone, such as `host port 8080/tcp`: where another owner has it, that is a conflict.
+   * Without this the key is taken from an owner who had it before.
+   */
+  readonly exclusive?: string;
 }
 
 /** Whatever elements of these sets carry the owner's comment: only removed, when it is not known which they are. */
@@ -314,6 +319,28 @@ export interface NftOwnedResource extends Placed {
   readonly kind: "nft-owned";
   readonly sets: readonly NftSet[];
   readonly comment: string;
+}
+
+/** Which tracked connections: by where their first packet went, and by who answers. */
+export interface TrackedFlows {
+  readonly family: 4 | 6;
+  readonly protocol: "udp";
+  /** Any address of the host unless given. */
+  readonly destination?: string;
+  readonly port: number;
+  /** The address that the answers come from. */
+  readonly answeredBy?: string;
+}
+
+/**
+ * Connections without an end of their own, which the kernel goes on to send the way of their first packet although that
+ * is no longer right: they are forgotten, so that their next packet is a first one again.
+ */
+export interface ConntrackResource extends Placed {
+  readonly kind: "conntrack";
+  /** Once what comes before it in the plan has been made, or once what comes after it has been removed. */
+  readonly when: "made" | "removed";
+  readonly flows: readonly TrackedFlows[];
 }
 
 /** The addresses that an IPAM plugin has given to the attachment. */
@@ -344,6 +371,7 @@ export type Resource =
   | NftRuleResource
   | NftElementResource
   | NftOwnedResource
+  | ConntrackResource
   | LeaseResource;
 
 export type ResourceKindName = Resource["kind"];

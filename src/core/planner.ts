@@ -32,6 +32,14 @@ export interface DeviceFact extends LinkFact {
   readonly addresses: readonly string[];
 }
 
+/** The way by which the host would send packets to an address. */
+export interface RouteFact {
+  /** The link that they would leave by. */
+  readonly link: string;
+  /** The link's kind, as ip-link(8) names it. */
+  readonly kind: string | undefined;
+}
+
 /** What a planner needs to know beyond the configuration. */
 export interface Facts {
   readonly key: AttachmentKey;
@@ -57,6 +65,8 @@ export interface Facts {
   readonly files?: ReadonlyMap<string, string | undefined>;
   /** The devices asked for, in the order of the questions; undefined for one that is not there. */
   readonly devices?: readonly (DeviceFact | undefined)[];
+  /** The host's ways to the addresses asked for; undefined for one that it knows no way to. */
+  readonly routes?: ReadonlyMap<string, RouteFact | undefined>;
 }
 
 /** In the place of a name, which this cannot be: the link by which the namespace's default route leaves. */
@@ -111,6 +121,8 @@ export interface Planner<Config> {
   readonly files?: (config: Config, about: About) => readonly string[];
   /** The devices that are not known by name alone, or that are to be given back. */
   readonly devices?: (config: Config, about: About) => readonly DeviceQuestion[];
+  /** Addresses to which the plan has to know the host's way. */
+  readonly routes?: (config: Config, about: About) => readonly string[];
   readonly plan: (config: Config, facts: Facts) => Plan;
   /** Why ADD could not succeed now, each a sentence; for STATUS. */
   readonly obstacles: (config: Config, links: Facts["links"]) => readonly string[];

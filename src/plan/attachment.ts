@@ -120,8 +120,11 @@ function make<C>(
   undo.note = noteShared(runFolder, id.key.network, resources);
   writeRecord(runFolder, record(resources));
   step?.();
-  apply(planned, machine, undo);
+  // What others had in a table that was missing comes back first: it may be what this plan would take.
+  const tables = planned.findLastIndex(({ kind }) => kind === "nft-table") + 1;
+  apply(planned.slice(0, tables), machine, undo);
   restoreTables(runFolder, machine, call.warn);
+  apply(planned.slice(tables), machine, undo);
   const result = resultFor(planner, call, plan.result);
   writeRecord(runFolder, { ...record(resources), state: "complete", result });
   step?.();

@@ -9,6 +9,7 @@ import {
   type LinkFact,
   type LinkQuestion,
   type Planner,
+  type RouteFact,
   type SysctlQuestion,
 } from "../core/planner.ts";
 import type { Call } from "../core/plugin.ts";
@@ -21,7 +22,7 @@ import {
   IFF_UP,
   type KernelLink,
 } from "../linux/netlink/rtnetlink/link/link.ts";
-import { listRoutes, RTN_UNICAST } from "../linux/netlink/rtnetlink/route.ts";
+import { listRoutes, lookUpRoute, RTN_UNICAST } from "../linux/netlink/rtnetlink/route.ts";
 import { readSysctlUnlessWriteOnly } from "../linux/sysctl.ts";
 import type { Kernel } from "../resources/kernel.ts";
 
@@ -43,6 +44,7 @@ export function gatherFacts<C>(
   const about: About = { containerId: call.containerId, ifname, prevResult: call.config.prevResult };
   const files = planner.files?.(config, about);
   const devices = planner.devices?.(config, about);
+  const routes = planner.routes?.(config, about);
   return {
     key: { network: call.config.name, containerId: call.containerId, ifname },
     netns: call.netns ?? "",
@@ -55,6 +57,7 @@ export function gatherFacts<C>(
     sysctls: askSysctls(planner.sysctls?.(config, about) ?? [], kernel),
     ...(files === undefined ? {} : { files: new Map(files.map((path) => [path, readTextIfExists(path)])) }),
     ...(devices === undefined ? {} : { devices: devices.map((question) => deviceFacts().askDevice(question, kernel)) }),
+    ...(routes === undefined ? {} : { routes: new Map(routes.map((to) => [to, askRoute(to, kernel)])) }),
   };
 }
 
@@ -109,4 +112,11 @@ function defaultLink(where: Where, kernel: Kernel): KernelLink | undefined {
       destinationLength === 0 && type === RTN_UNICAST && outputIndex !== undefined,
   );
   return route?.outputIndex === undefined ? undefined : findLinkByIndex(socket, route.outputIndex);
+}
+
+function askRoute(address: string, kernel: Kernel): RouteFact | undefined {
+  const socket = kernel.route("host");
+  const index = lookUpRoute(socket, address)?.outputIndex;
+  const link = index === undefined ? undefined : findLinkByIndex(socket, index);
+  return link?.name === undefined ? undefined : { link: link.name, kind: link.info?.kind };
 }

@@ -34,8 +34,9 @@ export function restoreTables(runFolder: string, machine: Machine, warn: (senten
   machine.step?.();
 }
 
+/** Connections that began while the table was missing have gone another way. */
 function isInTable({ kind, where }: Resource): boolean {
-  return where === "host" && kind.startsWith("nft-");
+  return where === "host" && (kind.startsWith("nft-") || kind === "conntrack");
 }
 
 function isAlive({ netns: { path, id } }: AttachmentRecord): boolean {

@@ -10,7 +10,7 @@
 
 import { formatCidr, networkOf, parseCidr } from "../core/cidr.ts";
 import { type Family, familyOf } from "../core/ip.ts";
-import type { AttachmentKey } from "../core/names.ts";
+import { type AttachmentKey, ownerComment } from "../core/names.ts";
 import type { NftRule, NftSet, NftStatement } from "../core/nftables.ts";
 import type { NftChainResource, NftElementResource, NftTableResource, Resource } from "../core/plan.ts";
 
@@ -97,9 +97,4 @@ function element(key: AttachmentKey, address: string, chain: string): NftElement
       comment: ownerComment(key),
     },
   };
-}
-
-/** Whose an element is; nft(8) shows it, and removal compares it. At most 128 bytes, as nft(8) has it. */
-export function ownerComment({ network, containerId, ifname }: AttachmentKey): string {
-  return `${network} ${ifname} ${containerId}`.slice(0, 120);
 }

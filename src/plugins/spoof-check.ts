@@ -6,10 +6,9 @@
  * @see https://www.cni.dev/plugins/current/main/bridge/ macspoofchk
  */
 
-import type { AttachmentKey } from "../core/names.ts";
+import { type AttachmentKey, ownerComment } from "../core/names.ts";
 import type { NftElement, NftSet } from "../core/nftables.ts";
 import type { NftElementResource, NftTableResource, Resource } from "../core/plan.ts";
-import { ownerComment } from "./masquerade.ts";
 
 const TABLE = { family: "bridge", table: "tendril" } as const;
 const PORTS: NftSet = { ...TABLE, name: "spoof_ports", key: ["ifname"] };

@@ -37,6 +37,11 @@ const nft = late(
   () => import("./nft.ts"),
   () => require("./nft.ts"),
 );
+const conntrack = late(
+  ["udp"],
+  () => import("./conntrack.ts"),
+  () => require("./conntrack.ts"),
+);
 const trafficControl = late(
   ["bandwidth"],
   () => import("./traffic-control.ts"),
@@ -100,5 +105,8 @@ export const kernelKinds: KernelKinds = {
   },
   get "nft-owned"() {
     return nft().nftOwned;
+  },
+  get conntrack() {
+    return conntrack().conntrack;
   },
 };

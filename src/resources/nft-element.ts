@@ -1,10 +1,19 @@
 /** One element of a set or map. Its comment names the owner, who alone removes it. */
 
+import { ConflictError } from "../core/errors.ts";
+import { ownerOf } from "../core/names.ts";
 import type { NftElement } from "../core/nftables.ts";
 import type { NftElementResource } from "../core/plan.ts";
 import { NetlinkError } from "../linux/netlink/error.ts";
-import { commit } from "../linux/nftables/batch.ts";
-import { createElements, destroyElements, findElement, removeOwnElements } from "../linux/nftables/element.ts";
+import type { NetlinkSocket } from "../linux/netlink/socket.ts";
+import { commit, transactIfUnchanged } from "../linux/nftables/batch.ts";
+import {
+  createElements,
+  deleteElements,
+  findElement,
+  type KernelElement,
+  removeOwnElements,
+} from "../linux/nftables/element.ts";
 import { addElementCommand, deleteElementCommand } from "../linux/nftables/printer.ts";
 import { sameElement } from "../linux/nftables/same.ts";
 import type { Kernel } from "./kernel.ts";
@@ -18,10 +27,8 @@ export const nftElement: ResourceKind<NftElementResource> = {
       commit(socket, createElements([element]));
     } catch (error) {
       if (!(error instanceof NetlinkError && (error.code === "EEXIST" || error.code === "EBUSY"))) throw error;
-      const found = findElement(socket, element);
+      const found = replaceElement(resource, socket, error);
       if (found !== undefined && sameElement(element, found)) return;
-      // It is that of somebody who had the key before, and whose removal did not come or comes late.
-      commit(socket, [...destroyElements([element]), ...createElements([element])]);
     }
     undo(() => removeElement(resource, kernel));
   },
@@ -34,6 +41,40 @@ export const nftElement: ResourceKind<NftElementResource> = {
   describe: ({ where, element }, naming) => [commandIn(where, addElementCommand(element), naming)],
   describeRemoval: ({ where, element }, naming) => [commandIn(where, deleteElementCommand(element), naming)],
 };
+
+/**
+ * Puts the element in the place of the one that is there, and returns that. Throws ConflictError for what is another
+ * owner's alone.
+ */
+function replaceElement(
+  { element, exclusive }: NftElementResource,
+  socket: NetlinkSocket,
+  cause: NetlinkError,
+): KernelElement | undefined {
+  return transactIfUnchanged(
+    socket,
+    () => findElement(socket, element),
+    (found) => {
+      if (found !== undefined && sameElement(element, found)) return [];
+      if (exclusive !== undefined && found !== undefined && found.comment !== element.comment) {
+        throw takenError(exclusive, found, cause);
+      }
+      // It is that of somebody who had the key before, and whose removal did not come or comes late.
+      return [...(found === undefined ? [] : deleteElements([element])), ...createElements([element])];
+    },
+  );
+}
+
+function takenError(what: string, found: KernelElement, cause: NetlinkError): ConflictError {
+  const details = `DEL of that attachment frees it. If no runtime knows it any more: ${deleteElementCommand(found)}`;
+  return new ConflictError(`The ${what} is taken by ${describeOwner(found.comment)}`, { cause, details });
+}
+
+function describeOwner(comment: string | undefined): string {
+  if (comment === undefined) return "somebody who has not signed it";
+  const { network, ifname, containerId } = ownerOf(comment);
+  return `container "${containerId}" in network "${network}" as "${ifname}"`;
+}
 
 function removeElement({ where, element }: NftElementResource, kernel: Kernel): void {
   if (!kernel.has(where)) return;

@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from "bun:test";
 import { ConflictError, KernelError, KernelFeatureError, UnknownContainerError } from "../core/errors.ts";
-import type { Resource, VethLink } from "../core/plan.ts";
+import { ownerComment } from "../core/names.ts";
+import type { NftElementResource, Resource, VethLink } from "../core/plan.ts";
 import { inNetns } from "../linux/netns.ts";
 import { apply, rollBack } from "../plan/engine.ts";
 import { Kernel } from "./kernel.ts";
@@ -307,6 +308,16 @@ for (const { title, first = [], resource, damage, finding } of kinds) {
   });
 }
 
+function conflict(work: () => void): ConflictError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof ConflictError) return error;
+    throw error;
+  }
+  throw new Error("There was no conflict");
+}
+
 describe("conflicts", () => {
   test("a name that another kind of link has", () => {
     const place = fresh();
@@ -319,6 +330,55 @@ describe("conflicts", () => {
     place.container.sh("ip link add eth0 type bridge");
     expect(() => make(place, veth)).toThrow('interface "eth0" already exists in the container');
     expect(place.host.sh("ip -br link")).not.toContain("veth0");
+  });
+
+  describe.skipIf(lacksTool("nf_tables"))("an nf_tables element that its owner has alone", () => {
+    const set = { ...inet, name: "m", key: ["ipv4_addr"], data: "verdict" } as const;
+    const element = (containerId: string, fields: Partial<NftElementResource> = {}): Resource => ({
+      kind: "nft-element",
+      where: "host",
+      exclusive: "address of the year",
+      element: {
+        set,
+        key: ["10.0.0.5"],
+        verdict: "accept",
+        comment: ownerComment({ network: "net", ifname: "eth0", containerId }),
+      },
+      ...fields,
+    });
+
+    test("is refused to others, who are told whose it is and how to free it", () => {
+      const place = fresh();
+      make(place, table, element("first"));
+      const before = place.host.sh("nft list ruleset");
+      const error = conflict(() => make(place, element("second")));
+      expect(error.message).toBe('The address of the year is taken by container "first" in network "net" as "eth0"');
+      expect(error.details).toContain("nft delete element inet t m { 10.0.0.5 }");
+      expect(place.host.sh("nft list ruleset")).toBe(before);
+      expect(unmake(place, element("second"))).toEqual([]);
+      expect(findings(place, element("first"))).toEqual([]);
+      expect(unmake(place, element("first"))).toEqual([]);
+      make(place, element("second"));
+      expect(findings(place, element("second"))).toEqual([]);
+    });
+
+    test("is made again by its owner, also where it led elsewhere", () => {
+      const place = fresh();
+      make(place, table, element("first"), element("first"));
+      place.host.sh(`nft delete element inet t m '{ 10.0.0.5 }'
+        nft add element inet t m '{ 10.0.0.5 comment "net eth0 first" : drop }'`);
+      make(place, element("first"));
+      expect(findings(place, element("first"))).toEqual([]);
+    });
+
+    test("that nobody signed is nobody's to take either", () => {
+      const place = fresh();
+      make(place, table);
+      place.host.sh("nft add element inet t m '{ 10.0.0.5 : drop }'");
+      expect(conflict(() => make(place, element("first"))).message).toBe(
+        "The address of the year is taken by somebody who has not signed it",
+      );
+    });
   });
 
   test("another gateway address is refused, or replaced and put back by undoing", () => {

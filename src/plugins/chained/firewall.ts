@@ -10,11 +10,10 @@
 
 import { ConfigError } from "../../core/errors.ts";
 import { type Family, familyOf } from "../../core/ip.ts";
-import type { AttachmentKey } from "../../core/names.ts";
+import { type AttachmentKey, ownerComment } from "../../core/names.ts";
 import type { NftElement, NftRule, NftSet, NftStatement, NftVerdict } from "../../core/nftables.ts";
 import type { NftElementResource, NftTableResource, Resource } from "../../core/plan.ts";
 import type { Facts, Planner } from "../../core/planner.ts";
-import { ownerComment } from "../masquerade.ts";
 import { type FirewallConfig, type IngressPolicy, parseFirewallConfig } from "./firewall-config.ts";
 
 /**
