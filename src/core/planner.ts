@@ -107,6 +107,11 @@ export interface Planner<Config> {
   readonly type: string;
   /** Works on what plugins before it in a chain have made: ADD and CHECK need their result. */
   readonly chained?: true;
+  /**
+   * Whether its result takes the place of the one that it was given, because it gives that one's addresses to its own
+   * interface.
+   */
+  readonly takesOver?: (config: Config) => boolean;
   /** The interface that an attachment is about, where it is not the one of CNI_IFNAME. */
   readonly ifname?: string;
   /** Checks the configuration. Throws ConfigError. */

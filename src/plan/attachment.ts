@@ -125,7 +125,7 @@ function make<C>(
   apply(planned.slice(0, tables), machine, undo);
   restoreTables(runFolder, machine, call.warn);
   apply(planned.slice(tables), machine, undo);
-  const result = resultFor(planner, call, plan.result);
+  const result = resultFor(planner, config, call, plan.result);
   writeRecord(runFolder, { ...record(resources), state: "complete", result });
   step?.();
   return result;

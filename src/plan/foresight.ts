@@ -27,7 +27,7 @@ export function foreseeAdd<C>(planner: Planner<C>, call: Call, environment: Envi
       const facts = gatherFacts(planner, config, call, kernel, { bootId: environment.bootId, ipam: lease?.result });
       const { resources, result } = planner.plan(config, facts);
       const commands = explain(resources, kinds, { container: netns.path });
-      return { result: resultFor(planner, call, result), commands: [...(lease?.commands ?? []), ...commands] };
+      return { result: resultFor(planner, config, call, result), commands: [...(lease?.commands ?? []), ...commands] };
     });
   } finally {
     closeNetns(netns);

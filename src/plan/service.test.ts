@@ -20,7 +20,7 @@ const own: Result = {
 };
 
 test("an interface plugin's result follows the one that it was given", () => {
-  expect(resultFor(planner({}), call(earlier), own)).toEqual({
+  expect(resultFor(planner({}), undefined, call(earlier), own)).toEqual({
     interfaces: [...(earlier.interfaces ?? []), ...(own.interfaces ?? [])],
     ips: [
       { address: "192.0.2.7/24", interface: 1 },
@@ -31,11 +31,12 @@ test("an interface plugin's result follows the one that it was given", () => {
     dns: { domain: "own" },
   });
   const { dns: _, ...silent } = own;
-  expect(resultFor(planner({}), call(earlier), silent).dns).toEqual({ domain: "earlier" });
+  expect(resultFor(planner({}), undefined, call(earlier), silent).dns).toEqual({ domain: "earlier" });
 });
 
 test("without one before it, or from a chained plugin, the result is as planned", () => {
-  expect(resultFor(planner({}), call(undefined), own)).toBe(own);
-  expect(resultFor(planner({ chained: true }), call(earlier), own)).toBe(own);
-  expect(resultFor(planner({}), call(earlier), earlier)).toBe(earlier);
+  expect(resultFor(planner({}), undefined, call(undefined), own)).toBe(own);
+  expect(resultFor(planner({ chained: true }), undefined, call(earlier), own)).toBe(own);
+  expect(resultFor(planner({}), undefined, call(earlier), earlier)).toBe(earlier);
+  expect(resultFor(planner({ takesOver: () => true }), undefined, call(earlier), own)).toBe(own);
 });

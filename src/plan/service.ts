@@ -64,8 +64,8 @@ export function netnsPath(call: Call): string {
  * What the runtime is told: an interface plugin's own result after the one that it was given. Planners of chained
  * plugins see to that themselves.
  */
-export function resultFor<C>(planner: Planner<C>, { config: { prevResult } }: Call, own: Result): Result {
-  if (planner.chained || prevResult === undefined || own === prevResult) return own;
+export function resultFor<C>(planner: Planner<C>, config: C, { config: { prevResult } }: Call, own: Result): Result {
+  if (planner.chained || prevResult === undefined || own === prevResult || planner.takesOver?.(config)) return own;
   const { interfaces = [], ips = [], routes = [], dns } = prevResult;
   const moved = (own.ips ?? []).map((ip) =>
     ip.interface === undefined ? ip : { ...ip, interface: ip.interface + interfaces.length },

@@ -11,7 +11,9 @@ import { ipvlan } from "./ipvlan.ts";
 const hosts = testHosts();
 expectNothingLeft();
 
-const UPLINK = "ip link add up0 type veth peer name far0 && ip link set up0 up && ip link set far0 up";
+/** An uplink to nowhere. */
+const UPLINK = `ip link add up0 address 02:00:00:00:00:77 type veth peer name far0 address 02:00:00:00:00:78
+  ip link set up0 up && ip link set far0 up`;
 
 describeLife(hosts, {
   title: "ipvlan",

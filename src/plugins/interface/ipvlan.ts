@@ -27,6 +27,7 @@ export const ipvlan: Planner<IpvlanConfig> = {
     return { ...fields(config, ""), usesIpam: hasIpam(config), dns: config.dns };
   },
   usesIpam: (config) => config.usesIpam,
+  takesOver: (config) => !config.usesIpam,
   links: (config, { prevResult }) => [masterQuestion(withMaster(config, prevResult))],
   plan(config, facts) {
     requireMaster(config, facts);

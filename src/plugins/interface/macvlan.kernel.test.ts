@@ -13,7 +13,8 @@ const hosts = testHosts();
 expectNothingLeft();
 
 /** An uplink to nowhere. */
-const UPLINK = "ip link add up0 type veth peer name far0 && ip link set up0 up && ip link set far0 up";
+const UPLINK = `ip link add up0 address 02:00:00:00:00:77 type veth peer name far0 address 02:00:00:00:00:78
+  ip link set up0 up && ip link set far0 up`;
 const damage = {
   command: "ip link set eth0 type macvlan mode vepa",
   finding: '"eth0" is in mode vepa, not bridge',

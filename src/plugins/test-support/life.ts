@@ -3,12 +3,13 @@
 import { describe, expect } from "bun:test";
 import { existsSync, rmSync } from "node:fs";
 import { expectSameState } from "../../../test/support/kills.ts";
-import { OWN_PREFIX } from "../../../test/support/namespaces.ts";
+import { OWN_PREFIX, type TestNetns } from "../../../test/support/namespaces.ts";
 import { type Need, needs, program, root } from "../../../test/support/needs.ts";
 import { stateOf } from "../../../test/support/network-state.ts";
 import type { Container, Host, Hosts } from "../../../test/support/plugin-calls.ts";
 import { ConflictError, TendrilError, VerificationError } from "../../core/errors.ts";
 import type { Planner } from "../../core/planner.ts";
+import type { Result } from "../../core/result.ts";
 import { closeNetns, createNamedNetns, deleteNamedNetns } from "../../linux/netns.ts";
 import { type Fields, serve } from "./served.ts";
 
@@ -146,15 +147,31 @@ export function describeLife<C>(hosts: Hosts, life: Life<C>): void {
       expectSameState("a failed ADD", await state(), before);
     });
 
-    test("what it would do is said without doing it", async () => {
-      const { first, network, state } = stage();
-      const before = await state();
-      const foreseen = network.foreseeAdd(first);
-      expectSameState("foresight", await state(), before);
-      expect(network.add(first)).toEqual(foreseen?.result as object);
-      network.del(first);
+    test("what it would do is said without doing it, and done by hand makes the same", async () => {
+      const [byHand, byAdd] = [stage(), stage()];
+      const before = await byHand.state();
+      const foreseen = byHand.network.foreseeAdd(byHand.first);
+      expectSameState("foresight", await byHand.state(), before);
+      const result = byAdd.network.add(byAdd.first);
+      expect(result).toEqual(resultIn(byAdd.first, byHand.first, foreseen?.result));
+      byHand.host.netns.sh(`set -e\n${foreseen?.commands.join("\n")}`);
+      expectSameState("commands", await networkOf(byHand), await networkOf(byAdd));
+      byAdd.network.del(byAdd.first);
     });
   });
+}
+
+/** A result of one container as it is of another one. */
+function resultIn(container: Container, other: Container, result: Result | undefined): Result {
+  return JSON.parse(JSON.stringify(result).replaceAll(other.netns, container.netns));
+}
+
+/** The state of a host and a container, in words that are the same on another machine. */
+async function networkOf({ host, first }: { host: Host; first: { namespace: TestNetns } }): Promise<string[]> {
+  const names = { [host.netns.name]: "HOST", [first.namespace.name]: "CONTAINER" };
+  return (await stateOf(host, [first.namespace]))
+    .filter((line) => !line.startsWith("file "))
+    .map((line) => Object.entries(names).reduce((text, [name, word]) => text.replaceAll(name, word), line));
 }
 
 /** Links, addresses and leases, but not what goes with GC. */
