@@ -244,8 +244,13 @@ export function findElement(socket: NetlinkSocket, wanted: NftElement): KernelEl
   const { set, key } = wanted;
   if (!hasRanges(set) || set.key.length > 1) return decodeElement(set, found, found.keyEnd?.value);
   const last = inNetworkOrder(set, encodeTuple(set.key, key).to);
-  const foundEnd = getElement(socket, wanted, { flags: NFT_SET_ELEM_INTERVAL_END, key: { value: last } });
-  return isSameKey(end?.key, foundEnd?.key) ? decodeElement(set, found, last) : undefined;
+  const value: Data = { value: last };
+  if (!isSameKey(start.key, value) && !isSameKey(start.key, getElement(socket, wanted, { key: value })?.key)) {
+    return undefined;
+  }
+  if (end === undefined) return decodeElement(set, found, last);
+  // Its last value is in it, so what is right behind ends it: its end, or as Linux 6.12 answers, the next one's start.
+  return isSameKey(end.key, getElement(socket, wanted, end)?.key) ? decodeElement(set, found, last) : undefined;
 }
 
 function isSameKey(a: Data | undefined, b: Data | undefined): boolean {
