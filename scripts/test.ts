@@ -98,7 +98,7 @@ async function runVm(vm: VmParts, files: readonly string[], environment: Record<
   const start = performance.now();
   const output = (bytes: Uint8Array) => process.stdout.write(bytes);
   try {
-    const { exitCode, report, skips } = await runVmSuite({ vm, root, files, environment, cache, output });
+    const { exitCode, report, skips } = await runVmSuite({ vm, root, files, environment, cache, output, say });
     finish("vm", exitCode, report, skips, start);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);

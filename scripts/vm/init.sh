@@ -8,6 +8,10 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 exec </dev/console >/dev/console 2>&1
 
+# See the kernel's command line.
+for processor in /sys/devices/system/cpu/cpu[1-9]*/online; do [ -e "$processor" ] && echo 1 >"$processor"; done
+echo 2 >/proc/sys/net/core/fb_tunnels_only_for_init_net
+
 for module in /early/*.ko; do insmod "$module"; done
 mkdir /below /memory /root
 mount -t 9p -o trans=virtio,version=9p2000.L,ro,cache=loose,msize=524288 root /below

@@ -24,6 +24,8 @@ export interface VmRun {
   /** A folder of the host that is {@link ANSWERS} inside and can be written there. Other files are put into it. */
   readonly answers: string;
   readonly seconds: number;
+  /** Two when absent. */
+  readonly processors?: 1 | 2;
   /** What the commands print, as it comes. */
   readonly output: (bytes: Uint8Array) => void;
 }
@@ -37,26 +39,35 @@ const EARLY = ["virtio_pci", "virtio_console", "virtio_rng", "9p", "9pnet_virtio
 /** Much less than the host has: the tests are small. */
 const MEMORY = "2G";
 
-/**
- * What the machine need not do: print, guard against processors' flaws, ask security modules. A program is always at the
- * same address, for what the emulator has translated is good for that address only: without this, programs start four
- * times as slowly. And waiting for readers, as the end of each namespace does, must not take long.
- */
 const COMMAND_LINE = [
   "console=ttyS0 quiet panic=-1",
+  // What a machine for tests can do without: guards against processors' flaws, security modules, watchdogs.
   "mitigations=off audit=0 lsm= nowatchdog",
+  // What the emulator has translated is good for one address only: elsewhere each program's start costs four times more.
   "nokaslr norandmaps",
+  // The kernel rewrites its code while it starts, which the emulator gets wrong now and then when another processor is
+  // running it: that one joins in init.sh.
+  "maxcpus=1",
+  // The end of each namespace waits for all readers.
   "rcupdate.rcu_expedited=1",
+  // A module that is loaded brings no links, which a test would find left behind.
+  "dummy.numdummies=0 ifb.numifbs=0 bonding.max_bonds=0",
 ];
 
-/** Runs a script to its end. Returns its exit status. Throws where it came to none, with what the kernel last said. */
-export async function runInVm(vm: VmParts, { script, answers, seconds, output }: VmRun): Promise<number> {
+/** The machine's kernel came to its own end. */
+export class VmPanic extends Error {}
+
+/** Runs a script to its end. Returns its exit status. Throws where it came to none, VmPanic where the kernel is why. */
+export async function runInVm(
+  vm: VmParts,
+  { script, answers, seconds, processors = 2, output }: VmRun,
+): Promise<number> {
   const initramfs = join(answers, "initramfs");
   const log = join(answers, "kernel.log");
   makeInitramfs(vm, initramfs);
   writeFileSync(join(answers, "script"), script);
   writeFileSync(join(answers, "run"), RUN);
-  const machine = Bun.spawn(commandOf(vm, initramfs, log, answers), {
+  const machine = Bun.spawn(commandOf(vm, initramfs, log, answers, processors), {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -81,8 +92,11 @@ export async function runInVm(vm: VmParts, { script, answers, seconds, output }:
     if (late) throw new Error(`The virtual machine was stopped: it had not ended after ${seconds} s`);
     const status = readOrEmpty(join(answers, "status")).trim();
     if (status !== "") return Number(status);
-    const words = [await complaints, ...readOrEmpty(log).split("\n").slice(-20)].join("\n");
-    throw new Error(`The virtual machine ended without an answer: ${words}`);
+    const said = readOrEmpty(log);
+    const words = [await complaints, ...said.split("\n").slice(-40)].join("\n");
+    throw new (said.includes("Kernel panic") ? VmPanic : Error)(
+      `The virtual machine ended without an answer: ${words}`,
+    );
   } finally {
     clearTimeout(timer);
     for (const signal of signals) process.off(signal, interrupted);
@@ -98,7 +112,13 @@ echo o >/proc/sysrq-trigger
 sleep 60
 `;
 
-function commandOf({ qemu, kernel, modules }: VmParts, initramfs: string, log: string, answers: string): string[] {
+function commandOf(
+  { qemu, kernel, modules }: VmParts,
+  initramfs: string,
+  log: string,
+  answers: string,
+  processors: number,
+): string[] {
   const share = (tag: string, folder: string, options: string) => [
     ...["-fsdev", `local,id=${tag},path=${folder.replaceAll(",", ",,")},security_model=none${options}`],
     ...["-device", `virtio-9p-pci,fsdev=${tag},mount_tag=${tag}`],
@@ -108,7 +128,7 @@ function commandOf({ qemu, kernel, modules }: VmParts, initramfs: string, log: s
   return [
     ...bound,
     qemu,
-    ...["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", MEMORY],
+    ...["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", String(processors), "-m", MEMORY],
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
     ...["-kernel", kernel, "-initrd", initramfs, "-append", [...COMMAND_LINE, `VM_MODULES=${modules}`].join(" ")],
     ...["-serial", `file:${log.replaceAll(",", ",,")}`],

@@ -1,6 +1,8 @@
 /** Each kind of resource against the real kernel: made, made again, found broken, undone, removed, removed again. */
 
-import { describe, expect, test } from "bun:test";
+import { describe, expect } from "bun:test";
+import { onBothKernels } from "../../test/support/kernel.ts";
+import { type Need, needs, program, root } from "../../test/support/needs.ts";
 import { ConflictError, KernelError, KernelFeatureError, UnknownContainerError } from "../core/errors.ts";
 import { ownerComment } from "../core/names.ts";
 import type { NftElementResource, Resource, VethLink } from "../core/plan.ts";
@@ -11,6 +13,7 @@ import { kernelKinds } from "./kinds.ts";
 import { type Place, testPlaces, undoStack } from "./test-support/place.ts";
 
 const { runFolder, fresh, within, make, findings, unmake } = testPlaces();
+const test = needs(root, onBothKernels);
 
 const veth: VethLink = {
   kind: "link",
@@ -262,12 +265,16 @@ const kinds: readonly {
   },
 ];
 
-const lacksTool = (title: string) =>
-  (title.includes("nf_tables") && Bun.which("nft") === null) ||
-  (/qdisc|filter/.test(title) && Bun.which("tc") === null);
+/** The tools that tests with such a title make and break things by. */
+const toolsOf = (title: string): Need[] => [
+  ...(title.includes("nf_tables") ? [program("nft")] : []),
+  ...(/qdisc|filter/.test(title) ? [program("tc")] : []),
+];
 
 for (const { title, first = [], resource, damage, finding } of kinds) {
-  describe.skipIf(lacksTool(title))(title, () => {
+  const test = needs(root, onBothKernels, ...toolsOf(title));
+
+  describe(title, () => {
     test("is as it should be when it was made, also twice", () => {
       const place = fresh();
       make(place, ...first, resource);
@@ -332,7 +339,8 @@ describe("conflicts", () => {
     expect(place.host.sh("ip -br link")).not.toContain("veth0");
   });
 
-  describe.skipIf(lacksTool("nf_tables"))("an nf_tables element that its owner has alone", () => {
+  describe("an nf_tables element that its owner has alone", () => {
+    const test = needs(root, onBothKernels, program("nft"));
     const set = { ...inet, name: "m", key: ["ipv4_addr"], data: "verdict" } as const;
     const element = (containerId: string, fields: Partial<NftElementResource> = {}): Resource => ({
       kind: "nft-element",
@@ -418,20 +426,22 @@ describe.skipIf(Bun.which("tc") === null)("traffic control that others have set 
     expect(place.host.sh("tc qdisc show dev veth0")).toBe(before);
   });
 
-  test.each(["ingress", "clsact"])("filters of somebody else's by %s stay, and what carries them", (kind) => {
-    const place = fresh();
-    make(place, veth, ifb);
-    place.host.sh(`tc qdisc add dev veth0 ${kind}`);
-    place.host.sh(
-      "tc filter add dev veth0 ingress protocol ip priority 5 u32 match u32 0 0 action mirred egress mirror dev ifb7",
-    );
-    const before = place.host.sh("tc qdisc show dev veth0; tc filter show dev veth0 ingress");
-    make(place, ingress, redirect);
-    expect(findings(place, ingress, redirect)).toEqual([]);
-    expect(place.host.sh("tc filter show dev veth0 ingress")).not.toBe(before);
-    expect(unmake(place, ingress, redirect)).toEqual([]);
-    expect(place.host.sh("tc qdisc show dev veth0; tc filter show dev veth0 ingress")).toBe(before);
-  });
+  for (const kind of ["ingress", "clsact"]) {
+    test(`filters of somebody else's by ${kind} stay, and what carries them`, () => {
+      const place = fresh();
+      make(place, veth, ifb);
+      place.host.sh(`tc qdisc add dev veth0 ${kind}`);
+      place.host.sh(
+        "tc filter add dev veth0 ingress protocol ip priority 5 u32 match u32 0 0 action mirred egress mirror dev ifb7",
+      );
+      const before = place.host.sh("tc qdisc show dev veth0; tc filter show dev veth0 ingress");
+      make(place, ingress, redirect);
+      expect(findings(place, ingress, redirect)).toEqual([]);
+      expect(place.host.sh("tc filter show dev veth0 ingress")).not.toBe(before);
+      expect(unmake(place, ingress, redirect)).toEqual([]);
+      expect(place.host.sh("tc qdisc show dev veth0; tc filter show dev veth0 ingress")).toBe(before);
+    });
+  }
 
   test("what is redirected already is a conflict, and stays", () => {
     const place = fresh();
@@ -517,7 +527,11 @@ describe("what is not ours stays", () => {
     expect(place.host.sh("ip -br link")).toContain("br0");
   });
 
-  test.skipIf(lacksTool("nf_tables"))("an element that has another owner by now", () => {
+  needs(
+    root,
+    onBothKernels,
+    program("nft"),
+  )("an element that has another owner by now", () => {
     const place = fresh();
     const set = { ...inet, name: "m", key: ["ipv4_addr"], data: "verdict" } as const;
     const element = (comment: string): Resource => ({
@@ -558,9 +572,8 @@ describe("what cannot be", () => {
     });
   });
 
-  test.each([[[]], [[bridge]]])(
-    "VLAN filtering names the feature where the kernel has none, and works where it has some",
-    (first) => {
+  for (const first of [[], [bridge]]) {
+    test(`VLAN filtering on ${first.length === 0 ? "a new" : "our"} bridge works, or names what the kernel lacks`, () => {
       const place = fresh();
       make(place, ...first);
       try {
@@ -572,8 +585,8 @@ describe("what cannot be", () => {
         expect(place.host.sh("ip -d link")).not.toContain("vlan_filtering 1");
         expect(place.host.sh("ip -br link").includes("br0")).toBe(first.length > 0);
       }
-    },
-  );
+    });
+  }
 });
 
 test("links that are deleted at once by several processes' calls share the deletion", () => {
