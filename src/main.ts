@@ -8,7 +8,7 @@
 
 import { formatVersions } from "./cni/versions.ts";
 import { exitNow } from "./linux/libc.ts";
-import { readToEnd, writeAll } from "./linux/libc-file.ts";
+import { readTextToEnd, writeText } from "./linux/libc-file.ts";
 import { pluginTypes } from "./plugins/types.ts";
 
 const name = process.argv0.slice(process.argv0.lastIndexOf("/") + 1);
@@ -19,7 +19,7 @@ if (!isPlugin && (!process.env.CNI_COMMAND || process.argv.length > 2)) {
   Bun.unsafe.setJITPolicy(1);
   import("./cli/command.ts").then(({ runCli }) => runCli(process.argv.slice(2)).then((status) => process.exit(status)));
 } else if (process.env.CNI_COMMAND === "VERSION") {
-  writeAll(1, new TextEncoder().encode(formatVersions(readInput())));
+  writeText(1, formatVersions(readInput()));
   exitNow(0);
 } else {
   import("./cli/plugin.ts").then(({ servePlugin }) => servePlugin(isPlugin ? name : undefined));
@@ -28,7 +28,7 @@ if (!isPlugin && (!process.env.CNI_COMMAND || process.argv.length > 2)) {
 /** Without input, which the specification asks for, there is an answer too. */
 function readInput(): string {
   try {
-    return new TextDecoder().decode(readToEnd(0));
+    return readTextToEnd(0);
   } catch {
     return "";
   }

@@ -75,7 +75,7 @@ export async function loadBuiltins(): Promise<(type: string) => Plugin | undefin
 }
 
 function isBuiltin(type: string): type is PluginType {
-  return Object.hasOwn(loaders, type);
+  return (pluginTypes as readonly string[]).includes(type);
 }
 
 function planned<C>(planner: Planner<C>): Plugin {

@@ -5,7 +5,7 @@ import { ConfigError } from "../core/errors.ts";
 import { loadAhead } from "../core/late.ts";
 import type { Plugin } from "../core/plugin.ts";
 import { exitNow } from "../linux/libc.ts";
-import { readToEnd, writeAll } from "../linux/libc-file.ts";
+import { readTextToEnd, writeText } from "../linux/libc-file.ts";
 import { pluginTypes } from "../plugins/types.ts";
 import { loadBuiltin } from "./builtins.ts";
 
@@ -22,8 +22,8 @@ export async function servePlugin(type: string | undefined): Promise<never> {
       if (input.failure !== undefined) throw input.failure;
       return input.text;
     },
-    stdout: (answer) => write(1, answer),
-    stderr: (sentence) => write(2, sentence),
+    stdout: (answer) => writeText(1, answer),
+    stderr: (sentence) => writeText(2, sentence),
     about: `CNI plugin ${plugin.type} of tendril`,
   });
   exitNow(status);
@@ -33,7 +33,7 @@ export async function servePlugin(type: string | undefined): Promise<never> {
 function readInput(): { readonly text: string; readonly failure?: unknown } {
   if (!process.env.CNI_COMMAND) return { text: "" };
   try {
-    return { text: new TextDecoder().decode(readToEnd(0)) };
+    return { text: readTextToEnd(0) };
   } catch (failure) {
     return { text: "", failure };
   }
@@ -55,8 +55,4 @@ function unknownPlugin(type: string): Plugin {
     throw new ConfigError("type", `must be one of ${pluginTypes.join(", ")}`, { value: type });
   };
   return { type: "tendril", add: refuse, check: refuse, del: refuse, gc: refuse, status: refuse };
-}
-
-function write(fd: number, text: string): void {
-  writeAll(fd, new TextEncoder().encode(text));
 }

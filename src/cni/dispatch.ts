@@ -100,7 +100,8 @@ function containerNetns(
   env: Variables,
   warn: (sentence: string) => void,
 ): string | undefined {
-  if (netns === undefined || verb === "CHECK" || /^(1|true)$/i.test(env.CNI_NETNS_OVERRIDE ?? "")) return netns;
+  const override = env.CNI_NETNS_OVERRIDE?.toLowerCase();
+  if (netns === undefined || verb === "CHECK" || override === "1" || override === "true") return netns;
   if (!isOwnNetns(netns)) return netns;
   const problem = `CNI_NETNS must not be the namespace that the plugin runs in: ${JSON.stringify(netns)}`;
   if (verb === "ADD") throw new NetnsError(problem, { details: "CNI_NETNS_OVERRIDE=1 permits it" });

@@ -36,5 +36,11 @@ export function late<M>(words: readonly string[], load: () => Promise<M>, requir
 
 /** Loads what a configuration will probably need. */
 export async function loadAhead(configuration: string): Promise<void> {
-  for (const { words, load } of known) if (words.some((word) => configuration.includes(word))) await load();
+  for (const { words, load } of known) {
+    for (const word of words) {
+      if (!configuration.includes(word)) continue;
+      await load();
+      break;
+    }
+  }
 }

@@ -2,13 +2,19 @@
 
 /** Parses six bytes of hexadecimal text parted by colons or hyphens. Returns undefined for anything else. */
 export function parseMac(text: string): Uint8Array | undefined {
-  if (text.length !== 17) return undefined;
-  const bytes = new Uint8Array(6);
-  for (let i = 0; i < 6; i++) {
+  return text.length === 17 ? parseLinkAddress(text) : undefined;
+}
+
+/** The same for the link-layer addresses of other links, of however many bytes. */
+export function parseLinkAddress(text: string): Uint8Array | undefined {
+  const length = Math.floor((text.length + 1) / 3);
+  if (text.length !== Math.max(3 * length - 1, 0)) return undefined;
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) {
     const high = hexDigit(text.charCodeAt(3 * i));
     const low = hexDigit(text.charCodeAt(3 * i + 1));
     const separator = text[3 * i + 2];
-    if (high < 0 || low < 0 || (i < 5 && separator !== ":" && separator !== "-")) return undefined;
+    if (high < 0 || low < 0 || (i < length - 1 && separator !== ":" && separator !== "-")) return undefined;
     bytes[i] = (high << 4) | low;
   }
   return bytes;

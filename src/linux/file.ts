@@ -12,11 +12,11 @@ import {
   O_TRUNC,
   O_WRONLY,
   openFile,
-  readText,
+  readTextIfThere,
   renameFile,
   syncFile,
-  unlinkFile,
-  writeAll,
+  unlinkIfThere,
+  writeText,
 } from "./libc-file.ts";
 
 /** The errno's name of an error that a file function threw, such as `ENOENT`; undefined for other errors. */
@@ -32,9 +32,8 @@ export function fileError(action: string, path: string, cause: unknown): FileErr
 /** The text of a file, or undefined when it, or a folder on its path, is not there. Throws FileError. */
 export function readTextIfExists(path: string): string | undefined {
   try {
-    return readText(path);
+    return readTextIfThere(path);
   } catch (error) {
-    if (isMissing(error)) return undefined;
     throw fileError("read", path, error);
   }
 }
@@ -76,7 +75,7 @@ export function writeFileAtomic(path: string, content: string, options: WriteOpt
   try {
     const fd = openCreating(temporary, O_WRONLY | O_CREAT | O_TRUNC, options.mode ?? 0o600);
     try {
-      writeAll(fd, new TextEncoder().encode(content));
+      writeText(fd, content);
       if (options.sync) syncFile(fd);
     } finally {
       closeFile(fd);
@@ -111,7 +110,7 @@ function syncFolder(path: string): void {
 /** After a failure that is about to be told; a second one adds nothing to it. */
 function removeLeftover(path: string): void {
   try {
-    unlinkFile(path);
+    unlinkIfThere(path);
   } catch {}
 }
 
@@ -156,10 +155,8 @@ function makeFolderUnlessThere(path: string): void {
 /** Removes a file; false when it was not there. Throws FileError. */
 export function removeFileIfExists(path: string): boolean {
   try {
-    unlinkFile(path);
-    return true;
+    return unlinkIfThere(path);
   } catch (error) {
-    if (isMissing(error)) return false;
     throw fileError("remove", path, error);
   }
 }

@@ -18,6 +18,23 @@ export const O_TRUNC = 0o1000;
 export const O_APPEND = 0o2000;
 const O_CLOEXEC = 0o2000000;
 
+/**
+ * Memory that is used again and again, for each buffer that a process makes costs it some microseconds: for the path of
+ * the call that is being made, and for what is being read.
+ */
+const pathMemory = new Uint8Array(4096);
+const readMemory = new Uint8Array(16_384);
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The bytes of a path with C's final zero, valid until the next call. */
+function pathBytes(path: string): Uint8Array {
+  const { read, written } = encoder.encodeInto(path, pathMemory);
+  if (read < path.length || written === pathMemory.length) return cString(path);
+  pathMemory[written] = 0;
+  return pathMemory;
+}
+
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_REMOVEDIR = 0x200;
@@ -25,7 +42,21 @@ const AT_EMPTY_PATH = 0x1000;
 
 /** Opens a file, closed on exec. @see open(2) */
 export function openFile(path: string, flags: number, mode = 0): number {
-  return check(systemCall("openat", AT_FDCWD, cString(path), flags | O_CLOEXEC, mode), "open", path);
+  return check(systemCall("openat", AT_FDCWD, pathBytes(path), flags | O_CLOEXEC, mode), "open", path);
+}
+
+/** The same for a file that may well not be there: undefined then, which an exception would make dearer than the call. */
+export function openFileIfThere(path: string, flags: number): number | undefined {
+  const fd = systemCall("openat", AT_FDCWD, pathBytes(path), flags | O_CLOEXEC, 0);
+  if (fd >= 0) return fd;
+  const error = errno();
+  if (isMissing(error)) return undefined;
+  throw new SystemCallError("open", error, path);
+}
+
+function isMissing(error: number): boolean {
+  const code = errnoName(error);
+  return code === "ENOENT" || code === "ENOTDIR";
 }
 
 /** @see close(2) */
@@ -43,12 +74,12 @@ export function readInto(fd: number, buffer: Uint8Array): number {
   }
 }
 
-/** Reads to the end. */
-export function readToEnd(fd: number): Uint8Array {
-  let bytes = new Uint8Array(16_384);
+/** Reads to the end, as text in UTF-8. */
+export function readTextToEnd(fd: number): string {
+  let bytes = readMemory;
   for (let length = 0; ; ) {
     const got = readInto(fd, bytes.subarray(length));
-    if (got === 0) return bytes.subarray(0, length);
+    if (got === 0) return decoder.decode(bytes.subarray(0, length));
     length += got;
     if (length === bytes.length) {
       const larger = new Uint8Array(4 * length);
@@ -58,9 +89,9 @@ export function readToEnd(fd: number): Uint8Array {
   }
 }
 
-/** Writes all of it, in as many calls as it takes. @see write(2) */
-export function writeAll(fd: number, bytes: Uint8Array): void {
-  let rest = bytes;
+/** Writes all of a text in UTF-8, in as many calls as it takes. @see write(2) */
+export function writeText(fd: number, text: string): void {
+  let rest: Uint8Array = encoder.encode(text);
   while (rest.length > 0) {
     const written = systemCall("write", fd, rest, rest.length);
     if (written >= 0) {
@@ -74,9 +105,18 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
 
 /** The whole text of a file in UTF-8. */
 export function readText(path: string): string {
-  const fd = openFile(path, O_RDONLY);
+  return readTextAndClose(openFile(path, O_RDONLY));
+}
+
+/** The same; undefined when the file, or a folder on its path, is not there. */
+export function readTextIfThere(path: string): string | undefined {
+  const fd = openFileIfThere(path, O_RDONLY);
+  return fd === undefined ? undefined : readTextAndClose(fd);
+}
+
+function readTextAndClose(fd: number): string {
   try {
-    return new TextDecoder().decode(readToEnd(fd));
+    return readTextToEnd(fd);
   } finally {
     closeFile(fd);
   }
@@ -84,17 +124,20 @@ export function readText(path: string): string {
 
 /** @see rename(2) */
 export function renameFile(from: string, to: string): void {
-  check(systemCall("renameat", AT_FDCWD, cString(from), AT_FDCWD, cString(to)), "rename", from);
+  check(systemCall("renameat", AT_FDCWD, pathBytes(from), AT_FDCWD, cString(to)), "rename", from);
 }
 
-/** @see unlink(2) */
-export function unlinkFile(path: string): void {
-  check(systemCall("unlinkat", AT_FDCWD, cString(path), 0), "unlink", path);
+/** Removes a file; false when it, or a folder on its path, is not there. @see unlink(2) */
+export function unlinkIfThere(path: string): boolean {
+  if (systemCall("unlinkat", AT_FDCWD, pathBytes(path), 0) >= 0) return true;
+  const error = errno();
+  if (isMissing(error)) return false;
+  throw new SystemCallError("unlink", error, path);
 }
 
 /** Whether something is there, of whatever kind. @see access(2) F_OK */
 export function exists(path: string): boolean {
-  return systemCall("faccessat", AT_FDCWD, cString(path), 0) === 0;
+  return systemCall("faccessat", AT_FDCWD, pathBytes(path), 0) === 0;
 }
 
 export const R_OK = 4;
@@ -103,7 +146,7 @@ export const X_OK = 1;
 
 /** Whether this process may use a file in these ways. @see access(2) */
 export function isAccessible(path: string, ways: number): boolean {
-  return systemCall("faccessat", AT_FDCWD, cString(path), ways) === 0;
+  return systemCall("faccessat", AT_FDCWD, pathBytes(path), ways) === 0;
 }
 
 /** What of a file its name, owner and content do not tell. */
@@ -126,19 +169,31 @@ const KINDS: ReadonlyMap<number, FileStatus["kind"]> = new Map([
 ]);
 
 /** @see statx(2) */
-export function statFile(path: string, options: { followLink?: boolean } = {}): FileStatus {
-  return status(AT_FDCWD, path, options.followLink === false ? AT_SYMLINK_NOFOLLOW : 0);
+export function statFile(path: string): FileStatus {
+  const found = status(AT_FDCWD, path, 0);
+  if (typeof found === "number") throw new SystemCallError("statx", found, path);
+  return found;
+}
+
+/** What is known of a file, or of a link itself; undefined when it, or a folder on its path, is not there. */
+export function statIfThere(path: string): FileStatus | undefined {
+  const found = status(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
+  if (typeof found !== "number") return found;
+  if (isMissing(found)) return undefined;
+  throw new SystemCallError("statx", found, path);
 }
 
 /** @see statx(2) */
 export function statDescriptor(fd: number): FileStatus {
-  return status(fd, "", AT_EMPTY_PATH);
+  const found = status(fd, "", AT_EMPTY_PATH);
+  if (typeof found === "number") throw new SystemCallError("statx", found);
+  return found;
 }
 
-function status(fd: number, path: string, flags: number): FileStatus {
+/** What is known of a file, or the error's number. */
+function status(fd: number, path: string, flags: number): FileStatus | number {
   const bytes = new Uint8Array(256);
-  const subject = path === "" ? undefined : path;
-  check(systemCall("statx", fd, cString(path), flags, STATX_BASIC_STATS, bytes), "statx", subject);
+  if (systemCall("statx", fd, pathBytes(path), flags, STATX_BASIC_STATS, bytes) < 0) return errno();
   const view = new DataView(bytes.buffer);
   const u64 = (at: number) => view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
   const inode = u64(32);
@@ -153,12 +208,12 @@ function status(fd: number, path: string, flags: number): FileStatus {
 
 /** Makes a folder. @see mkdir(2) */
 export function makeFolder(path: string, mode: number): void {
-  check(systemCall("mkdirat", AT_FDCWD, cString(path), mode), "mkdir", path);
+  check(systemCall("mkdirat", AT_FDCWD, pathBytes(path), mode), "mkdir", path);
 }
 
 /** Removes an empty folder. @see rmdir(2) */
 export function removeFolder(path: string): void {
-  check(systemCall("unlinkat", AT_FDCWD, cString(path), AT_REMOVEDIR), "rmdir", path);
+  check(systemCall("unlinkat", AT_FDCWD, pathBytes(path), AT_REMOVEDIR), "rmdir", path);
 }
 
 /** Waits until the disk has what was written. @see fsync(2) */
@@ -174,7 +229,7 @@ export function setModified(path: string, seconds: number): void {
     view.setUint32(at, seconds >>> 0, true);
     view.setUint32(at + 4, Math.floor(seconds / 0x1_0000_0000), true);
   }
-  check(systemCall("utimensat", AT_FDCWD, cString(path), times, 0), "utimensat", path);
+  check(systemCall("utimensat", AT_FDCWD, pathBytes(path), times, 0), "utimensat", path);
 }
 
 /** The names in a folder, in no order. @see getdents(2) struct linux_dirent64 */

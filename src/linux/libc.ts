@@ -113,6 +113,25 @@ export function namespaceType(fd: number): number | undefined {
   return type < 0 ? undefined : type;
 }
 
+/** @see linux/sockios.h */
+const SIOCGIFINDEX = 0x8933;
+/** sizeof(struct ifreq), which begins with a name of so many bytes. */
+const IFREQ = 40;
+const IFNAMSIZ = 16;
+
+/** The index of the interface of a name in a socket's network namespace, or undefined. @see netdevice(7) */
+export function interfaceIndex(socket: number, name: string): number | undefined {
+  const request = new Uint8Array(IFREQ);
+  const { read } = new TextEncoder().encodeInto(name, request.subarray(0, IFNAMSIZ - 1));
+  if (read < name.length) return undefined;
+  if (systemCall("ioctl", socket, SIOCGIFINDEX, request) >= 0) {
+    return new DataView(request.buffer).getInt32(IFNAMSIZ, true);
+  }
+  const error = errno();
+  if (errnoName(error) === "ENODEV") return undefined;
+  throw new SystemCallError("ioctl", error, name);
+}
+
 export const MS_BIND = 4096;
 export const MS_REC = 16384;
 export const MS_SHARED = 1 << 20;

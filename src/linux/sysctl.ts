@@ -2,7 +2,7 @@
 
 import { KernelError } from "../core/errors.ts";
 import { fileErrorCode } from "./file.ts";
-import { closeFile, O_WRONLY, openFile, readText, writeAll } from "./libc-file.ts";
+import { closeFile, O_WRONLY, openFile, readTextIfThere, writeText } from "./libc-file.ts";
 
 /**
  * The file of a parameter. Its name is written with slashes, such as `net/ipv4/conf/eth0.100/rp_filter`, because the
@@ -15,9 +15,8 @@ function sysctlPath(name: string): string {
 /** The value of a parameter, or undefined where this kernel, or this namespace, does not have it. */
 export function readSysctl(name: string): string | undefined {
   try {
-    return readText(sysctlPath(name)).trimEnd();
+    return readTextIfThere(sysctlPath(name))?.trimEnd();
   } catch (error) {
-    if (fileErrorCode(error) === "ENOENT") return undefined;
     throw sysctlError("read", name, error);
   }
 }
@@ -38,7 +37,7 @@ export function writeSysctl(name: string, value: string): void {
     // Without O_CREAT, so that a missing parameter is ENOENT and not an attempt to make a file.
     const fd = openFile(sysctlPath(name), O_WRONLY);
     try {
-      writeAll(fd, new TextEncoder().encode(value));
+      writeText(fd, value);
     } finally {
       closeFile(fd);
     }

@@ -144,6 +144,7 @@ function freePlace<C>(
 ): RecordId {
   const id = recordId(planner, call);
   const old = readInstances(runFolder, id, call.warn);
+  if (old.length === 0) return id;
   const hash = configHash(planner, call);
   const [done, left] = partition(old, ({ state, netns: { id } }) => state === "complete" && id === netns.id);
   if (done.some(({ config }) => config === hash)) {

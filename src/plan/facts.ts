@@ -63,11 +63,12 @@ export function gatherFacts<C>(
 
 /** The links as they are now, by `<where>/<name>`. Throws KernelError. */
 export function askLinks(questions: readonly LinkQuestion[], kernel: Kernel): Map<string, LinkFact | undefined> {
-  return new Map(
-    questions
-      .filter(({ where }) => kernel.has(where))
-      .map((question) => [`${question.where}/${question.name}`, askLink(question, kernel)] as const),
-  );
+  const facts = new Map<string, LinkFact | undefined>();
+  for (const question of questions) {
+    const { where, name } = question;
+    if (kernel.has(where)) facts.set(`${where}/${name}`, askLink(question, kernel));
+  }
+  return facts;
 }
 
 function askSysctls(questions: readonly SysctlQuestion[], kernel: Kernel): Map<string, string | undefined> {

@@ -26,10 +26,10 @@ export function planAddresses(link: string, ips: readonly ResultAddress[], optio
     value,
     optional: true,
   });
-  const has = (family: Family) => ips.some(({ address }) => familyOf(address) === family);
+  const families = ips.map(({ address }) => familyOf(address));
   return [
-    ...(has(4) && announce.includes(4) ? [conf("ipv4", "arp_notify", "1")] : []),
-    ...(has(6)
+    ...(families.includes(4) && announce.includes(4) ? [conf("ipv4", "arp_notify", "1")] : []),
+    ...(families.includes(6)
       ? [
           conf("ipv6", "disable_ipv6", "0", "lo"),
           conf("ipv6", "disable_ipv6", "0"),
@@ -69,14 +69,12 @@ export function planRoutes(
 }
 
 /** The host forwards in these families. */
-export function planForwarding(families: Iterable<Family>): SysctlResource[] {
-  return [...new Set(families)].map((family) => ({
-    kind: "sysctl",
-    where: "host",
-    shared: true,
-    name: family === 4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding",
-    value: "1",
-  }));
+export function planForwarding(families: readonly Family[]): SysctlResource[] {
+  const forward = (name: string): SysctlResource => ({ kind: "sysctl", where: "host", shared: true, name, value: "1" });
+  return [
+    ...(families.includes(4) ? [forward("net/ipv4/ip_forward")] : []),
+    ...(families.includes(6) ? [forward("net/ipv6/conf/all/forwarding")] : []),
+  ];
 }
 
 /** The configuration's DNS settings where it has any, else those of the IPAM plugin. */

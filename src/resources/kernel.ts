@@ -132,11 +132,13 @@ export class Kernel {
 
   /** The index of a link that must be there. Throws UnknownContainerError when it is not. */
   index(where: Where, name: string): number {
-    const known = this.#indexes.get(`${where}/${name}`);
+    const key = `${where}/${name}`;
+    const known = this.#indexes.get(key);
     if (known !== undefined) return known;
-    const link = this.link(where, name);
-    if (link === undefined) throw new UnknownContainerError(`There is no link "${name}" in the ${where}`);
-    return link.index;
+    const index = this.route(where).linkIndex(name);
+    if (index === undefined) throw new UnknownContainerError(`There is no link "${name}" in the ${where}`);
+    this.#indexes.set(key, index);
+    return index;
   }
 
   /** Forgets what was seen of a link because it has changed; its index stays. */

@@ -51,7 +51,13 @@ function change(name: string, set: LinkSettings): NetlinkRequest {
     : undefined;
   const { mac: address, mtu, txQueueLength: transmitQueueLength } = set;
   const request = changeLink({ name, address, mtu, transmitQueueLength, flags, change: changed, info });
-  return { ...request, operation: `${request.operation} to ${[...linkWords(set), ...portWords(set)].join(" ")}` };
+  return {
+    ...request,
+    // Said when the kernel refuses, which is rare.
+    get operation() {
+      return `${request.operation} to ${[...linkWords(set), ...portWords(set)].join(" ")}`;
+    },
+  };
 }
 
 /** What a link has for each of the settings in `which`. */
@@ -72,7 +78,9 @@ function valuesOf(link: KernelLink, which: LinkSettings): LinkSettings {
 
 function differences(wanted: LinkSettings, link: KernelLink): (keyof LinkSettings)[] {
   const found = valuesOf(link, wanted);
-  return (Object.keys(found) as (keyof LinkSettings)[]).filter((name) => found[name] !== wanted[name]);
+  const names: (keyof LinkSettings)[] = [];
+  for (const name of Object.keys(found) as (keyof LinkSettings)[]) if (found[name] !== wanted[name]) names.push(name);
+  return names;
 }
 
 const TITLES: Partial<Record<keyof LinkSettings, string>> = {

@@ -16,9 +16,10 @@ import {
   O_WRONLY,
   openFile,
   readText,
+  readTextIfThere,
   renameFile,
-  statFile,
-  writeAll,
+  statIfThere,
+  writeText,
 } from "../../linux/libc-file.ts";
 
 /** One name serves all writers, for the lock admits one at a time; what a killed one left is written over. */
@@ -76,9 +77,8 @@ export function readLeases(directory: string): LeaseFile[] {
 export function statLease(directory: string, address: string): FileStatus | undefined {
   const path = `${directory}/${address}`;
   try {
-    return statFile(path, { followLink: false });
+    return statIfThere(path);
   } catch (error) {
-    if (fileErrorCode(error) === "ENOENT") return undefined;
     throw fileError("look at lease", path, error);
   }
 }
@@ -97,7 +97,7 @@ export function writeWhole(directory: string, name: string, content: string): vo
 function writeInPlace(path: string, content: string): void {
   const fd = openFile(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600);
   try {
-    writeAll(fd, new TextEncoder().encode(content));
+    writeText(fd, content);
   } finally {
     closeFile(fd);
   }
@@ -120,9 +120,8 @@ export function removeTemporary(directory: string): void {
 export function readLastReserved(directory: string, setIndex: number): string | undefined {
   const path = lastReservedPath(directory, setIndex);
   try {
-    return readText(path).trim();
+    return readTextIfThere(path)?.trim();
   } catch (error) {
-    if (fileErrorCode(error) === "ENOENT") return undefined;
     throw fileError("read", path, error);
   }
 }

@@ -27,7 +27,7 @@ import {
   readText,
   setModified,
   statFile,
-  writeAll,
+  writeText,
 } from "../../linux/libc-file.ts";
 import { readLease, readLeases, writeWhole } from "./lease-files.ts";
 
@@ -118,7 +118,7 @@ export function noteLease(directory: string, index: OwnerIndex, address: string,
 function append(path: string, text: string): void {
   const fd = openFile(path, O_WRONLY | O_APPEND);
   try {
-    writeAll(fd, new TextEncoder().encode(text));
+    writeText(fd, text);
   } finally {
     closeFile(fd);
   }

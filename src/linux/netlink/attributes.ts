@@ -45,6 +45,11 @@ export type AttributeTable<T> = { readonly [K in Known<T>]-?: readonly [type: nu
 export function attributes<T extends WithUnknown>(table: AttributeTable<T>): PlacedWire<T> {
   const names = Object.keys(table) as (Known<T> & string)[];
   let byType: Map<number, Known<T> & string> | undefined;
+  const namesByType = () => {
+    const found = new Map<number, Known<T> & string>();
+    for (const name of names) found.set(table[name][0], name);
+    return found;
+  };
   return wire<T>(
     (out, value) => {
       for (const name of names) {
@@ -56,7 +61,7 @@ export function attributes<T extends WithUnknown>(table: AttributeTable<T>): Pla
       if (value.unknown !== undefined) for (const { type, payload } of value.unknown) writeRaw(out, type, payload);
     },
     (input, at, end) => {
-      byType ??= new Map(names.map((name) => [table[name][0], name]));
+      byType ??= namesByType();
       const value: Record<string, unknown> = {};
       let unknown: UnknownAttribute[] | undefined;
       // All in one loop: what is called some thirty times is compiled, and that costs a short process more than it gains.

@@ -10,6 +10,7 @@ import { DecodeError } from "../../core/errors.ts";
 import {
   AF_NETLINK,
   closeSocket,
+  interfaceIndex,
   MSG_TRUNC,
   openSocket,
   receive,
@@ -48,8 +49,11 @@ const NETLINK_EXT_ACK = 11;
 const NETLINK_GET_STRICT_CHK = 12;
 
 const TIMEOUT_MS = 10_000;
-/** The kernel makes a dump's datagrams no larger than this. @see net/netlink/af_netlink.c netlink_dump */
-const BUFFER_SIZE = 64 * 1024;
+/**
+ * What is being received, by whichever socket: what is kept of it is copied. The kernel makes a dump's datagrams no
+ * larger than this. @see net/netlink/af_netlink.c netlink_dump
+ */
+const received = new Uint8Array(32 * 1024);
 /** So many acknowledgements fit into the default receive buffer with room to spare. */
 const MAX_PENDING = 64;
 /** A send this long fits into the default send buffer, whose default is 208 KiB, with room to spare. */
@@ -70,7 +74,6 @@ export interface Reply {
 export class NetlinkSocket {
   readonly #fd: number;
   readonly #out = new Writer();
-  readonly #buffer = new Uint8Array(BUFFER_SIZE);
   #sequence = 0;
   #pending: { readonly request: NetlinkRequest; readonly sequence: number; readonly settled: Settled }[] = [];
 
@@ -105,11 +108,19 @@ export class NetlinkSocket {
     if (pending.length === 0) return;
     this.#pending = [];
     this.#send();
-    const outcomes = pending.map(({ request, sequence }) => this.#awaitAck(request, sequence));
+    const outcomes: (NetlinkError | undefined)[] = [];
+    // The kernel acknowledges in order, one in a datagram; but nothing says that there are no more in it.
+    while (outcomes.length < pending.length) {
+      for (const answer of this.#receive()) {
+        const next = pending[outcomes.length];
+        if (answer.sequence !== next?.sequence || answer.type !== NLMSG_ERROR) continue;
+        outcomes.push(decodeAck(next.request.operation, answer));
+      }
+    }
     let failure: { readonly error: unknown } | undefined;
-    for (const [i, { settled }] of pending.entries()) {
+    for (const { settled } of pending) {
       try {
-        settled(outcomes[i]);
+        settled(outcomes.shift());
       } catch (thrown) {
         failure ??= { error: thrown };
       }
@@ -123,6 +134,12 @@ export class NetlinkSocket {
       if (error !== undefined) throw error;
     });
     this.flush();
+  }
+
+  /** The index of a link in this socket's namespace, or undefined: without netlink, whose whole answer is 1.5 KB. */
+  linkIndex(name: string): number | undefined {
+    this.flush();
+    return interfaceIndex(this.#fd, name);
   }
 
   /** Asks for one object. Throws NetlinkError, `ENODEV` or `ENOENT` where there is none. */
@@ -249,25 +266,10 @@ export class NetlinkSocket {
     }
   }
 
-  #received: NetlinkMessage[] = [];
-
-  #awaitAck(request: NetlinkRequest, sequence: number): NetlinkError | undefined {
-    for (;;) {
-      // A datagram holds one acknowledgement; but nothing says that it must.
-      const batch = this.#received.length > 0 ? this.#received : this.#receive();
-      this.#received = [];
-      for (const [i, answer] of batch.entries()) {
-        if (answer.sequence !== sequence || answer.type !== NLMSG_ERROR) continue;
-        this.#received = batch.slice(i + 1);
-        return decodeAck(request.operation, answer);
-      }
-    }
-  }
-
   #receive(): NetlinkMessage[] {
-    const length = receive(this.#fd, this.#buffer, MSG_TRUNC);
-    if (length > this.#buffer.length) throw new DecodeError(`A netlink datagram of ${length} bytes was cut`);
-    return readMessages(this.#buffer.subarray(0, length));
+    const length = receive(this.#fd, received, MSG_TRUNC);
+    if (length > received.length) throw new DecodeError(`A netlink datagram of ${length} bytes was cut`);
+    return readMessages(received.subarray(0, length));
   }
 }
 

@@ -7,7 +7,7 @@
 
 import { DecodeError } from "../../core/errors.ts";
 import { formatIpBytes, parseIpBytes } from "../../core/ip.ts";
-import { formatMac } from "../../core/mac.ts";
+import { formatMac, parseLinkAddress } from "../../core/mac.ts";
 
 export interface Wire<T> {
   write(out: Writer, value: T): void;
@@ -243,13 +243,9 @@ export const ipAddress = wire<string>(
 /** A link-layer address, as text outside; of six bytes for Ethernet, of other lengths for tunnels. */
 export const macAddress = wire<string>(
   (out, value) => {
-    if (!/^([0-9a-fA-F]{2}([:-][0-9a-fA-F]{2})*)?$/.test(value)) {
-      throw new TypeError(`"${value}" is not a link-layer address`);
-    }
-    const at = out.reserve(Math.floor((value.length + 1) / 3));
-    for (let i = 0; 3 * i < value.length; i++) {
-      out.view.setUint8(at + i, Number.parseInt(value.slice(3 * i, 3 * i + 2), 16));
-    }
+    const address = parseLinkAddress(value);
+    if (address === undefined) throw new TypeError(`"${value}" is not a link-layer address`);
+    out.append(address);
   },
   (input, at, end) => formatMac(bytesIn(input, at, end)),
 );

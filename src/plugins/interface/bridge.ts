@@ -135,9 +135,8 @@ function adoptedEnds(
   ifname: string,
   bridgeName: string,
 ): [host: ResultInterface | undefined, container: ResultInterface | undefined] {
-  const interfaces = adopted?.interfaces ?? [];
-  const container = interfaces.find(({ name, sandbox }) => name === ifname && sandbox === netns);
-  const host = interfaces.find(({ name, sandbox }) => !sandbox && name.split(".")[0] !== bridgeName);
+  const container = adopted?.interfaces?.find(({ name, sandbox }) => name === ifname && sandbox === netns);
+  const host = adopted?.interfaces?.find(({ name, sandbox }) => !sandbox && name.split(".")[0] !== bridgeName);
   return [host, container];
 }
 
@@ -159,21 +158,18 @@ function planEndsUp(config: BridgeConfig, { key }: Facts, veth: VethLink): Resou
 /** The gateway addresses on the bridge, and forwarding in their families. */
 function planGateway(config: BridgeConfig, facts: Facts, ips: readonly ResultAddress[]): Resource[] {
   const link = gatewayLink(config);
-  const { forceAddress } = config;
-  const gateways = ips.flatMap(({ address, gateway }) => (gateway ? [`${gateway}/${address.split("/")[1]}`] : []));
-  const addresses = [...new Set(gateways)].map(
-    (address): AddressResource => ({
-      kind: "address",
-      where: "host",
-      shared: true,
-      link,
-      address,
-      others: forceAddress ? "replace" : "refuse",
-    }),
-  );
+  const others = config.forceAddress ? "replace" : "refuse";
+  const gateways: string[] = [];
+  // A loop, because the first use of flatMap costs a process 60 µs.
+  for (const { address, gateway } of ips) {
+    const text = `${gateway}/${address.split("/")[1]}`;
+    if (gateway && !gateways.includes(text)) gateways.push(text);
+  }
   return [
     ...(config.vlan === 0 ? [] : planVlanGateway(config, facts)),
-    ...addresses,
+    ...gateways.map(
+      (address): AddressResource => ({ kind: "address", where: "host", shared: true, link, address, others }),
+    ),
     ...planForwarding(gateways.map(familyOf)),
   ];
 }
@@ -250,9 +246,12 @@ function routesOf({ isDefaultGateway }: BridgeConfig, { ipam }: Facts, ips: read
   if (!isDefaultGateway) return routes;
   for (const { address, gateway } of ips) {
     const dst = familyOf(address) === 4 ? "0.0.0.0/0" : "::/0";
-    if (gateway !== undefined && !routes.some((route) => route.dst === dst && route.gw !== undefined)) {
-      routes.push({ dst, gw: gateway });
-    }
+    if (gateway !== undefined && !hasGateway(routes, dst)) routes.push({ dst, gw: gateway });
   }
   return routes;
+}
+
+function hasGateway(routes: readonly ResultRoute[], dst: string): boolean {
+  for (const route of routes) if (route.dst === dst && route.gw !== undefined) return true;
+  return false;
 }

@@ -79,9 +79,9 @@ export function linkInfo<Link>(link: Wire<Link>): Wire<LinkInfo<Link>> {
       const { data, portData, ...known } = rawLinkInfo.readAt(input, at, end);
       const info: LinkInfo<Link> & Record<string, unknown> = known;
       if (data !== undefined) {
-        const format = kinds.find((kind) => kind === info.kind);
-        if (format === undefined) info.data = data;
-        else info[format] = formats[format].read(data) as never;
+        const kind = info.kind as keyof typeof formats;
+        if (kinds.includes(kind)) info[kind] = formats[kind].read(data) as never;
+        else info.data = data;
       }
       if (portData !== undefined) {
         if (info.portKind === "bridge") info.bridgePort = bridgePortData.read(portData);
