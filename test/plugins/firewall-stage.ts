@@ -6,7 +6,7 @@ import { inNetns } from "../../src/linux/netns.ts";
 import { addChain, type Link } from "../support/chain.ts";
 import type { TestNetns } from "../support/namespaces.ts";
 import type { Need } from "../support/needs.ts";
-import type { Container, Host, Hosts } from "../support/plugin-calls.ts";
+import { type Container, type Host, type Hosts, PLUGINS } from "../support/plugin-calls.ts";
 
 export interface Network {
   readonly bridge: string;
@@ -39,8 +39,8 @@ export interface Stage {
   readonly host: Host;
   readonly outside: TestNetns;
   readonly pods: ReadonlyMap<string, Pod>;
-  /** Makes one more container, such as `a3`. */
-  add(name: string): Promise<Pod>;
+  /** Makes one more container, such as `a3`; by plugins of other folders, where they are given. */
+  add(name: string, paths?: Paths): Promise<Pod>;
 }
 
 /** Addresses of the host that lead to container `a1`. */
@@ -53,7 +53,7 @@ const BRIDGED = "/proc/sys/net/bridge/bridge-nf-call-iptables";
 /** The module that shows bridged packets to the rules for IP. */
 export const brNetfilter: Need = () => (existsSync(BRIDGED) ? undefined : "the module br_netfilter is not loaded");
 
-export async function makeStage(hosts: Hosts, scene: Scene, path?: string): Promise<Stage> {
+export async function makeStage(hosts: Hosts, scene: Scene, paths?: Paths): Promise<Stage> {
   const host = hosts.fresh();
   const outside = linkOutside(hosts, host);
   const bridged = scene.bridgedToo ? 1 : 0;
@@ -67,12 +67,12 @@ export async function makeStage(hosts: Hosts, scene: Scene, path?: string): Prom
   }
   if (scene.given !== undefined) host.netns.sh(scene.given);
   const pods = new Map<string, Pod>();
-  const add = async (name: string): Promise<Pod> => {
+  const add: Stage["add"] = async (name, other = paths) => {
     const letter = name.slice(0, 1);
     const network = scene.networks[letter];
     if (network === undefined) throw new Error(`There is no network for container "${name}"`);
     const container = hosts.container(name);
-    const chain = chainOf(host, letter, network, path);
+    const chain = chainOf(host, letter, network, other);
     const result = await addChain(host, container, chain);
     const addresses = (result.ips ?? []).map(({ address }) => address.slice(0, address.indexOf("/")));
     const pod = { ...container, chain, result, addresses };
@@ -95,8 +95,11 @@ async function hasAddresses(host: TestNetns): Promise<void> {
   }
 }
 
-/** Chains of the Go plugins have the Go plugins' IPAM too. */
-function chainOf(host: Host, letter: string, { bridge, firewall }: Network, path: string | undefined): Link[] {
+/** The folders of the bridge and the firewall, where they are not ours. A Go bridge has the Go IPAM too. */
+export type Paths = string | readonly [bridge: string, firewall: string];
+
+function chainOf(host: Host, letter: string, { bridge, firewall }: Network, paths: Paths = PLUGINS): Link[] {
+  const [ofBridge, ofFirewall] = typeof paths === "string" ? [paths, paths] : paths;
   // Networks on one bridge share its subnets, and each has a part of them.
   const part = letter.charCodeAt(0) - "a".charCodeAt(0);
   const number = bridge.charCodeAt(bridge.length - 1) - "a".charCodeAt(0);
@@ -108,10 +111,9 @@ function chainOf(host: Host, letter: string, { bridge, firewall }: Network, path
   const ranges = [[range(`10.77.${number}.`, 24, ".")], [range(`fd77:${number}::`, 64, ":")]];
   const common = { cniVersion: "1.1.0", name: `net-${letter}` };
   const ipam = { type: "host-local", dataDir: host.dataDir, ranges };
-  const place = path === undefined ? {} : { path };
   return [
-    { config: { ...common, type: "bridge", bridge, isDefaultGateway: true, ipam }, ...place },
-    ...(firewall === undefined ? [] : [{ config: { ...common, type: "firewall", ...firewall }, ...place }]),
+    { config: { ...common, type: "bridge", bridge, isDefaultGateway: true, ipam }, path: ofBridge },
+    ...(firewall === undefined ? [] : [{ config: { ...common, type: "firewall", ...firewall }, path: ofFirewall }]),
   ];
 }
 

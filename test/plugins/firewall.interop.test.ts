@@ -5,11 +5,12 @@
 
 import { beforeAll, describe, expect } from "bun:test";
 import { goPlugin } from "../support/attachment-cases.ts";
+import { checkChain, delChain } from "../support/chain.ts";
 import { type Need, needs, program, root } from "../support/needs.ts";
 import { expectBuilt, PLUGINS, testHosts } from "../support/plugin-calls.ts";
 import { peerPlugins } from "../support/programs.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
-import { brNetfilter, makeStage, podOf, reach, redirectTo, type Scene } from "./firewall-stage.ts";
+import { brNetfilter, makeStage, type Paths, podOf, reach, redirectTo, type Scene } from "./firewall-stage.ts";
 
 beforeAll(expectBuilt);
 const hosts = testHosts();
@@ -85,6 +86,38 @@ describe.concurrent("the Go firewall and ours let the same through:", () => {
       }
     }
   }
+});
+
+describe.concurrent("in one chain", () => {
+  const chains: readonly (readonly [title: string, paths: Paths])[] = [
+    ["the Go bridge and our firewall", [peerPlugins, PLUGINS]],
+    ["our bridge and the Go firewall", [PLUGINS, peerPlugins]],
+  ];
+  for (const [title, paths] of chains) {
+    needs(...needed, brNetfilter)(`${title} work together, and leave nothing`, async () => {
+      const containers = ["a1", "a2", "b1"];
+      const scene: Scene = { networks: networks("same-bridge"), containers, policy: "DROP", bridgedToo: true };
+      const stage = await makeStage(hosts, scene, paths);
+      const wanted = { "a1 a2": "46", "a1 b1": "-", "a1 outside": "46", "outside a1": "-" };
+      expect(await reach(stage, Object.keys(wanted))).toEqual(wanted);
+      for (const pod of stage.pods.values()) await checkChain(stage.host, pod, pod.chain, pod.result);
+      for (const pod of stage.pods.values()) await delChain(stage.host, pod, pod.chain, pod.result);
+      const left = stage.host.netns.sh("nft list ruleset");
+      for (const pod of stage.pods.values()) for (const address of pod.addresses) expect(left).not.toContain(address);
+    });
+  }
+
+  needs(...needed, brNetfilter)("on one host networks of the Go plugins and of ours meet", async () => {
+    const scene = { containers: ["a1"], policy: "DROP", bridgedToo: true } as const;
+    const stage = await makeStage(hosts, { ...scene, networks: networks("open") }, peerPlugins);
+    const ours = await stage.add("b1", PLUGINS);
+    expect(await reach(stage, ["a1 b1", "b1 a1", "a1 outside", "b1 outside"])).toEqual({
+      ...{ "a1 b1": "46", "b1 a1": "46", "a1 outside": "46", "b1 outside": "46" },
+    });
+    for (const pod of stage.pods.values()) await checkChain(stage.host, pod, pod.chain, pod.result);
+    await delChain(stage.host, ours, ours.chain, ours.result);
+    expect(await reach(stage, ["a1 outside"])).toEqual({ "a1 outside": "46" });
+  });
 });
 
 needs(...needed, brNetfilter)("each intended difference is met", () => {
