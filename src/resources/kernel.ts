@@ -153,7 +153,7 @@ export class Kernel {
     this.#made.delete(`${where}/${name}`);
   }
 
-  /** Takes note, on disk, that a table of ours was not there, nor what others had in it. Throws FileError. */
+  /** Takes note, on disk, that a part of a table of ours was not there, nor what others had in it. Throws FileError. */
   missedTable(where: Where): void {
     if (where === "host") touchFile(missedTableMark(this.runFolder));
   }

@@ -28,7 +28,8 @@ export const nftTable: ResourceKind<NftTableResource> = {
     // All of it is made in one transaction, so where its last chain is, the rest is too.
     const last = chains.at(-1)?.chain;
     if (last === undefined ? findTable(socket, table) : findChain(socket, last)) return;
-    if (findTable(socket, table) === undefined) kernel.missedTable(where);
+    // Made for the first time or wiped by somebody: in a table that is there too, for he may have put back his own part.
+    kernel.missedTable(where);
     try {
       commit(socket, [
         addTable(table),

@@ -248,6 +248,20 @@ describe.concurrent("what others do to the rules", () => {
     await delChain(host, added, added.chain, added.result);
     expect(rules()).toEqual(before);
   });
+
+  needs(...needed, ...iptables)("also when the administrator has put back his own chain at once", async () => {
+    const stage = await makeStage(hosts, { networks: both(undefined), containers: ["a1"], policy: "DROP" });
+    const { host, pods } = stage;
+    host.netns.sh(`nft -f - << 'END'
+      flush ruleset
+      table inet tendril { chain CNI-ADMIN { ip daddr 169.254.169.254 drop; }; }
+END
+      iptables-nft -P FORWARD DROP && ip6tables-nft -P FORWARD DROP`);
+    await stage.add("b1");
+    for (const pod of pods.values()) await checkChain(host, pod, pod.chain, pod.result);
+    expect(await reach(stage, ["a1 outside", "a1 b1"])).toEqual({ "a1 outside": "46", "a1 b1": "46" });
+    expect(host.netns.sh("nft list chain inet tendril CNI-ADMIN")).toContain("169.254.169.254 drop");
+  });
 });
 
 describe.concurrent("nothing is left", () => {
