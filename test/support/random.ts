@@ -5,6 +5,8 @@ export interface Random {
   /** From 0 to below `bound`. */
   below(bound: number): number;
   pick<T>(list: readonly T[]): T;
+  /** Random choices of their own, for one of several that go on side by side. */
+  branch(number: number): Random;
 }
 
 /** Numbers that follow from the seed, printed with the name of what they are for. */
@@ -27,5 +29,6 @@ export function randomFrom(seed: number): Random {
     seed,
     below: (bound) => Math.floor(next() * bound),
     pick: (list) => list[Math.floor(next() * list.length)] as (typeof list)[number],
+    branch: (number) => randomFrom(seed + Math.imul(number + 1, 0x9e3779b9)),
   };
 }
