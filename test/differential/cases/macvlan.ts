@@ -2,12 +2,8 @@
 
 import { kernelLink } from "../../support/kernel.ts";
 import { type DifferentialCase, dual, fixed, MAC, ofVersions, type PluginCases, v4, v6 } from "./case.ts";
+import { onUplink, UP, uplink } from "./uplink.ts";
 
-const uplink = (name: string, more = "") =>
-  `ip link add ${name} address 02:00:00:00:00:77 type veth peer name far-${name} address 02:00:00:00:00:78` +
-  ` && ip link set ${name} up && ip link set far-${name} up ${more}`;
-
-const UP = uplink("up9");
 /** The master's own end of the wire cannot be reached; what hangs at its other end can. */
 const OPPOSITE_V4 = "10.77.0.200";
 const OPPOSITE_V6 = "fd77::200";
@@ -77,7 +73,7 @@ const cases: readonly DifferentialCase[] = [
   },
   {
     name: "the master of the default route",
-    given: `${UP}; ${uplink("up8").replaceAll(":77", ":79").replaceAll(":78", ":80")}; ip address add 198.51.100.1/24 dev up9
+    given: `${UP}; ${uplink("up8", 1)}; ip address add 198.51.100.1/24 dev up9
       ip route add default via 198.51.100.2 dev up9 metric 5; ip route add default dev up8 metric 9`,
     config: (host) => ({ master: "", ipam: v4(host) }),
   },
@@ -137,7 +133,7 @@ const cases: readonly DifferentialCase[] = [
 
 export const macvlan: PluginCases = {
   plugin: "macvlan",
-  base: { type: "macvlan", master: "up9" },
+  base: { type: "macvlan", ...onUplink },
   cases,
   needs: [kernelLink("macvlan")],
 };
