@@ -48,6 +48,7 @@ const loaders: Readonly<Record<PluginType, () => Promise<Plugin>>> = {
   vlan: () => import("../plugins/interface/vlan.ts").then(({ vlan }) => planned(vlan)),
   "host-local": () => import("../ipam/host-local/index.ts").then(({ hostLocal }) => hostLocal),
   static: () => import("../ipam/static.ts").then(({ staticIpam }) => staticIpam),
+  tap: () => import("../plugins/interface/tap.ts").then(({ tap }) => planned(tap)),
   tuning: () => import("../plugins/chained/tuning.ts").then(({ tuning }) => planned(tuning)),
 };
 

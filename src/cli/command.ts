@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { errorMessage } from "../cni/errors.ts";
 import { TendrilError } from "../core/errors.ts";
 import { labCommand } from "./lab.ts";
+import { makeTapCommand } from "./make-tap.ts";
 import { networkCommands } from "./network.ts";
 
 /** Runs a command line and returns the exit status: 0 when it did what it says, 1 when not, 2 for a wrong line. */
@@ -18,6 +19,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
     status = given;
   };
   for (const command of [...networkCommands(), labCommand(exit)]) program.addCommand(inherit(command));
+  program.addCommand(inherit(makeTapCommand()), { hidden: true });
   try {
     await program.parseAsync([...args], { from: "user" });
     return status;

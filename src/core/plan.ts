@@ -92,7 +92,24 @@ export interface VrfLink extends Placed {
   readonly table: number;
 }
 
-export type LinkResource = BridgeLink | VethLink | MacvlanLink | IpvlanLink | VlanLink | PlainLink | VrfLink;
+/** A TAP device: what is sent by it a program gets, and the other way round. */
+export interface TapLink extends Placed {
+  readonly kind: "link";
+  readonly type: "tun";
+  readonly where: "container";
+  readonly name: string;
+  readonly mac: string;
+  readonly mtu?: number;
+  readonly multiQueue: boolean;
+  /** Numbers of the user and the group that may open it. */
+  readonly owner?: number;
+  readonly group?: number;
+  readonly selinuxContext?: string;
+  /** Name of the bridge, in the same namespace, that it is a port of. */
+  readonly master?: string;
+}
+
+export type LinkResource = BridgeLink | VethLink | MacvlanLink | IpvlanLink | VlanLink | PlainLink | VrfLink | TapLink;
 
 /**
  * A device of the host that is lent to the container: moved there with another name, and back with its own. While it is

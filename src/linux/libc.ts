@@ -132,6 +132,11 @@ export function interfaceIndex(socket: number, name: string): number | undefined
   throw new SystemCallError("ioctl", error, name);
 }
 
+/** Asks a device for something that is told in a structure, or in a number. @see ioctl(2) */
+export function ioctl(fd: number, request: number, argument: Uint8Array | number): void {
+  check(systemCall("ioctl", fd, request, argument), "ioctl");
+}
+
 export const MS_BIND = 4096;
 export const MS_REC = 16384;
 export const MS_SHARED = 1 << 20;

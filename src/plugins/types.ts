@@ -11,6 +11,7 @@ export const pluginTypes = [
   "macvlan",
   "ptp",
   "static",
+  "tap",
   "tuning",
   "vlan",
 ] as const;

@@ -116,6 +116,37 @@ export const intended: readonly IntendedDifference[] = [
       "a gateway that no route leads to is said to be on the link; the reference takes that route away afterwards",
   },
   {
+    plugins: ["tap"],
+    where: /^ADD: container link eth0 linkinfo\/info_data\/(vnet_hdr|pi)$/,
+    values: /^true → false$/,
+    reason:
+      "a program that opens the device says how its frames begin; without an owner or a group the reference has neither",
+  },
+  {
+    plugins: ["tap"],
+    cases: /^owner, group and mac$/,
+    where: /^ADD: (result interfaces\/0\/mac|container link eth0 MAC)$/,
+    values: /^MAC of eth0 → 02:00:5e:00:53:01$/,
+    reason: "a MAC is set also where the device has an owner and a group",
+  },
+  {
+    plugins: ["tap"],
+    cases: /^owner and group$/,
+    where: /^ADD: container link eth0 mtu$/,
+    values: /^1500 → 1400$/,
+    reason: "an MTU is set also where the device has an owner and a group",
+  },
+  {
+    plugins: ["tap"],
+    cases: /^dual stack$/,
+    where:
+      /^ADD: container (address eth0 fd77::9\/64|route6 table local: (local fd77::9|multicast ff00::\/8) dev eth0 .*)$/,
+    values:
+      /^(scope=global tentative=true → nodad=true scope=global|undefined → flags= .*|flags=linkdown .* → undefined)$/,
+    reason:
+      "IPv6 addresses serve at once, where the reference's wait for a carrier; the multicast route comes with the carrier",
+  },
+  {
     plugins: ["tuning"],
     where: /^DEL: container sysctl net\/(core\/somaxconn|ipv4\/ip_local_port_range)$/,
     values: /^(500|300|1024\t65000) → (4096|32768\t60999)$/,
@@ -218,7 +249,7 @@ export const intended: readonly IntendedDifference[] = [
     reason: "a device that is back is up if it was before",
   },
   {
-    plugins: ["host-device"],
+    plugins: ["host-device", "tap"],
     cases: /\bdns of IPAM$/,
     where: /^ADD: result dns\/nameservers$/,
     values: /^undefined → 10.0.0.2$/,

@@ -92,6 +92,10 @@ const configurations: readonly Explained[] = [
     given: "ip link add ens0 address 02:00:5e:00:53:0a type veth peer name wire0 address 02:00:5e:00:53:0b",
     fields: { type: "host-device", device: "ens0", ipam: "host-local" },
   },
+  {
+    title: "a device for a program",
+    fields: { type: "tap", bridge: undefined, multiQueue: true, mtu: 1400, owner: 7, group: 8, ipam: "host-local" },
+  },
   { title: "ptp, for both families", fields: { type: "ptp", mtu: 1400, ipam: "host-local" } },
   {
     title: "ptp with masquerade and routes",
@@ -181,7 +185,8 @@ function stateOf({ host, container }: Side): object {
             address,
             mtu,
             txqlen,
-            flags,
+            // The kernel notices some time later whether there is a carrier.
+            flags: (flags as string[]).filter((flag) => flag !== "NO-CARRIER"),
             master,
             promiscuity,
             port: portOf(linkinfo),
@@ -196,8 +201,10 @@ function stateOf({ host, container }: Side): object {
               .filter(({ local }) => !local.startsWith("fe80"))
               .map(({ local, prefixlen, broadcast, nodad }) => ({ ifname, local, prefixlen, broadcast, nodad })),
           ),
-        routes: netns.sh("ip route show table all | grep -v 'table local' | sort"),
-        routes6: netns.sh("ip -6 route show table all | grep -v -e 'table local' -e fe80 | sort || true"),
+        routes: netns.sh("ip route show table all | grep -v 'table local' | sed 's/ linkdown//' | sort"),
+        routes6: netns.sh(
+          "ip -6 route show table all | grep -v -e 'table local' -e fe80 | sed 's/ linkdown//' | sort || true",
+        ),
         nft: Bun.which("nft") === null ? "" : withoutOrigin(netns.sh("nft -s list ruleset")),
         qdiscs: Bun.which("tc") === null ? "" : netns.sh("tc -d qdisc show | sed 's/ refcnt [0-9]*//'"),
         filters: Bun.which("tc") === null ? "" : netns.sh(FILTERS),

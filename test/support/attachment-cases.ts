@@ -71,7 +71,7 @@ const OF_BRIDGE = { add: 7, del: 2 };
 
 /** Those whose plugin makes an interface. */
 export function isOfInterface({ name }: AttachmentCase): boolean {
-  return /^(bridge|ptp|macvlan|ipvlan|vlan|dummy)\b/.test(name);
+  return /^(bridge|ptp|macvlan|ipvlan|vlan|dummy|tap)\b/.test(name);
 }
 
 export const attachmentCases: readonly AttachmentCase[] = [
@@ -139,6 +139,19 @@ export const attachmentCases: readonly AttachmentCase[] = [
       name: "net",
       type: "host-device",
       device: "ens0",
+      ipam: hostLocal(host, V4, V6),
+    }),
+  },
+  {
+    name: "tap with host-local, dual stack",
+    steps: { add: 7, del: 2 },
+    config: (host) => ({
+      cniVersion: "1.1.0",
+      name: "net",
+      type: "tap",
+      multiQueue: true,
+      mtu: 1400,
+      owner: 7,
       ipam: hostLocal(host, V4, V6),
     }),
   },

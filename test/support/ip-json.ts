@@ -92,7 +92,7 @@ export function linkAsIp(link: KernelLink, names: LinkNames): Json {
 
 type Info = NonNullable<KernelLink["info"]>;
 
-function dataAsIp({ bridge, macvlan, ipvlan, vlan, vrf }: Info = {}): Json {
+function dataAsIp({ bridge, macvlan, ipvlan, vlan, vrf, tun }: Info = {}): Json {
   if (bridge !== undefined) return { info_data: bridgeAsIp(bridge) };
   if (macvlan !== undefined) {
     const { mode, broadcastQueueLength, broadcastQueueLengthUsed } = macvlan;
@@ -105,6 +105,11 @@ function dataAsIp({ bridge, macvlan, ipvlan, vlan, vrf }: Info = {}): Json {
   if (vlan !== undefined) {
     const protocols: Record<number, string> = { 33024: "802.1Q", 34984: "802.1ad" };
     return { info_data: { id: vlan.id, protocol: protocols[vlan.protocol ?? 0] } };
+  }
+  if (tun !== undefined) {
+    const { type, packetInformation, virtioHeader, multiQueue, persistent } = tun;
+    const flags = { pi: packetInformation, vnet_hdr: virtioHeader, multi_queue: multiQueue, persist: persistent };
+    return { info_data: { type: { 1: "tun", 2: "tap" }[type ?? 0], ...flags } };
   }
   return vrf === undefined ? {} : { info_data: { table: vrf.table } };
 }

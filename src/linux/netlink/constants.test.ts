@@ -19,6 +19,7 @@ import { linkInfo } from "./rtnetlink/link/info.ts";
 import * as ipvlan from "./rtnetlink/link/ipvlan.ts";
 import * as link from "./rtnetlink/link/link.ts";
 import * as macvlan from "./rtnetlink/link/macvlan.ts";
+import { tunData } from "./rtnetlink/link/tun.ts";
 import { vlanData } from "./rtnetlink/link/vlan.ts";
 import { vrfData, vrfPortData } from "./rtnetlink/link/vrf.ts";
 import * as neighbour from "./rtnetlink/neighbour.ts";
@@ -224,6 +225,7 @@ const FORMATS: readonly Format[] = [
       ["ipvlan", "IFLA_INFO_DATA", {}],
       ["vlan", "IFLA_INFO_DATA", {}],
       ["vrf", "IFLA_INFO_DATA", {}],
+      ["tun", "IFLA_INFO_DATA", {}],
       ["data", "IFLA_INFO_DATA", new Uint8Array()],
       ["portKind", "IFLA_INFO_SLAVE_KIND", TEXT],
       ["bridgePort", "IFLA_INFO_SLAVE_DATA", {}],
@@ -261,6 +263,22 @@ const FORMATS: readonly Format[] = [
       ["id", "IFLA_VLAN_ID", 1],
       ["flags", "IFLA_VLAN_FLAGS", { flags: 1, mask: 1 }],
       ["protocol", "IFLA_VLAN_PROTOCOL", 1],
+    ],
+  },
+  {
+    wire: tunData,
+    header: {},
+    headerSize: 0,
+    fields: [
+      ["owner", "IFLA_TUN_OWNER", 1],
+      ["group", "IFLA_TUN_GROUP", 1],
+      ["type", "IFLA_TUN_TYPE", 1],
+      ["packetInformation", "IFLA_TUN_PI", true],
+      ["virtioHeader", "IFLA_TUN_VNET_HDR", true],
+      ["persistent", "IFLA_TUN_PERSIST", true],
+      ["multiQueue", "IFLA_TUN_MULTI_QUEUE", true],
+      ["queues", "IFLA_TUN_NUM_QUEUES", 1],
+      ["disabledQueues", "IFLA_TUN_NUM_DISABLED_QUEUES", 1],
     ],
   },
   { wire: vrfData, header: {}, headerSize: 0, fields: [["table", "IFLA_VRF_TABLE", 1]] },

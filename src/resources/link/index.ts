@@ -32,6 +32,11 @@ const vrf = late(
   () => import("./vrf.ts"),
   () => require("./vrf.ts"),
 );
+const tap = late(
+  ['"tap"'],
+  () => import("./tap.ts"),
+  () => require("./tap.ts"),
+);
 
 const types: { readonly [T in LinkResource["type"]]: LinkType<Extract<LinkResource, { type: T }>> } = {
   bridge,
@@ -53,6 +58,9 @@ const types: { readonly [T in LinkResource["type"]]: LinkType<Extract<LinkResour
   },
   get vrf() {
     return vrf().vrf;
+  },
+  get tun() {
+    return tap().tap;
   },
 };
 

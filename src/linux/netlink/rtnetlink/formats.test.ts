@@ -10,6 +10,7 @@ import { bridgePortData } from "./link/bridge-port.ts";
 import { ipvlanData } from "./link/ipvlan.ts";
 import { type Link, linkMessage } from "./link/link.ts";
 import { macvlanData } from "./link/macvlan.ts";
+import { tunData } from "./link/tun.ts";
 import { vlanData } from "./link/vlan.ts";
 import { vrfData } from "./link/vrf.ts";
 import { neighbourMessage } from "./neighbour.ts";
@@ -50,6 +51,7 @@ const macvlan = fields({}, { mode: u32, flags: u16, broadcastQueueLength: u32, b
 const ipvlan = fields({}, { mode: u16, flags: u16 });
 const vlan = fields({}, { id: u16, flags: fc.record({ flags: u32, mask: u32 }), protocol: u16 });
 const vrf = fields({}, { table: u32 });
+const tun = fields({}, { owner: u32, group: u32, type: u8, packetInformation: bool, persistent: bool, queues: u32 });
 
 const linkHeader = { family: u8, hardware: u16, index: i32, flags: u32, change: u32 };
 const linkFields = {
@@ -71,6 +73,8 @@ const linkFields = {
   transmitQueues: u32,
   receiveQueues: u32,
   linkNetnsId: i32,
+  newIndex: i32,
+  permanentAddress: macText,
 };
 
 const port = fc.oneof(
@@ -86,6 +90,7 @@ const kind = fc.oneof(
   ipvlan.map((value) => ({ kind: "ipvlan", ipvlan: value })),
   vlan.map((value) => ({ kind: "vlan", vlan: value })),
   vrf.map((value) => ({ kind: "vrf", vrf: value })),
+  tun.map((value) => ({ kind: "tun", tun: value })),
   fields(linkHeader, linkFields).map((peer) => ({ kind: "veth", veth: { peer } })),
   fc.uint8Array({ maxLength: 9 }).map((data) => ({ kind: "vxlan", data })),
 );
@@ -152,6 +157,7 @@ const formats: readonly Format[] = [
   ["ipvlan", ipvlanData, ipvlan],
   ["VLAN", vlanData, vlan],
   ["VRF", vrfData, vrf],
+  ["TUN", tunData, tun],
   [
     "address",
     addressMessage,

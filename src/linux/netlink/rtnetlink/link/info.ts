@@ -12,6 +12,7 @@ import { type BridgeData, bridgeData } from "./bridge.ts";
 import { type BridgePortData, bridgePortData } from "./bridge-port.ts";
 import { type IpvlanData, ipvlanData } from "./ipvlan.ts";
 import { type MacvlanData, macvlanData } from "./macvlan.ts";
+import { type TunData, tunData } from "./tun.ts";
 import { type VethData, vethData } from "./veth.ts";
 import { type VlanData, vlanData } from "./vlan.ts";
 import { type VrfData, type VrfPortData, vrfData, vrfPortData } from "./vrf.ts";
@@ -24,6 +25,7 @@ interface KindData<Link> {
   ipvlan?: IpvlanData;
   vlan?: VlanData;
   vrf?: VrfData;
+  tun?: TunData;
 }
 
 export interface LinkInfo<Link> extends KindData<Link>, WithUnknown {
@@ -62,6 +64,7 @@ export function linkInfo<Link>(link: Wire<Link>): Wire<LinkInfo<Link>> {
     ipvlan: ipvlanData,
     vlan: vlanData,
     vrf: vrfData,
+    tun: tunData,
   };
   const kinds = Object.keys(formats) as (keyof typeof formats)[];
   return wire<LinkInfo<Link>>(

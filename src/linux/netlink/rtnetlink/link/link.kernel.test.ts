@@ -101,6 +101,8 @@ describe("links", () => {
       ip link add link local0 name mac0 type macvlan mode vepa bcqueuelen 300
       ip link add link local0 name eth1 netns ${there.name} type macvlan mode bridge
       ip link add ifb7 type ifb
+      ip tuntap add dev tap0 mode tap user 7 group 8 multi_queue
+      ip tuntap add dev tun0 mode tun pi vnet_hdr
       ip link set lo up`);
     there.sh("ip link set eth0 up");
     expectAsPrinted(here);
