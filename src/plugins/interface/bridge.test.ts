@@ -172,6 +172,13 @@ describe("names of another vendor's ADD", () => {
     const [, veth] = ofKind(plan(withIpam, { ipam: ipv4, adopted }).resources, "link");
     expect(veth).toMatchObject({ name: "veth12345678", mac: "0a:00:00:00:00:02", peer: { mac: "0a:00:00:00:00:03" } });
   });
+
+  test("and no more is expected than that ADD made", () => {
+    const adopted: Result = { interfaces: [{ name: "cni0" }, { name: "veth12345678" }] };
+    const { resources } = plan({ ...withIpam, isGateway: true }, { ipam: dual, adopted });
+    expect(ofKind(resources, "sysctl").map(({ name }) => name)).not.toContain("net/ipv6/conf/cni0/accept_dad");
+    expect(ofKind(resources, "address").filter((one) => !one.duplicateDetection)).toEqual([]);
+  });
 });
 
 describe("masquerade", () => {

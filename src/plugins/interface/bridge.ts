@@ -51,7 +51,7 @@ function planBridge(config: BridgeConfig, facts: Facts) {
   const veth = planVeth(config, facts);
   const resources: Resource[] = [
     link,
-    ...planBridgeSysctls(config),
+    ...planBridgeSysctls(config, facts),
     {
       kind: "link-settings",
       where: "host",
@@ -63,7 +63,7 @@ function planBridge(config: BridgeConfig, facts: Facts) {
     veth,
     ...planPortVlans(config, veth.name),
     ...(config.macSpoofCheck ? planSpoofCheck(facts.key, veth.name, veth.peer.mac) : []),
-    ...planAddresses(facts.key.ifname, ips, addressOptions(config)),
+    ...planAddresses(facts.key.ifname, ips, addressOptions(config, facts)),
     ...planEndsUp(config, facts, veth),
     ...planRoutes(facts.key.ifname, ips, routes),
     ...(config.ipMasq ? planMasquerade(facts.key, addressTexts(ips)) : []),
@@ -101,7 +101,7 @@ function planBridgeLink({ bridge: name, mtu, vlan, vlanTrunk }: BridgeConfig, { 
  * Containers must not be able to give the host routes by router advertisements. And the bridge's own address is used at
  * once: while it is being tested for duplicates the host could not ask for its containers' MACs.
  */
-function planBridgeSysctls({ bridge: link, enableDad }: BridgeConfig): SysctlResource[] {
+function planBridgeSysctls({ bridge: link, enableDad }: BridgeConfig, { adopted }: Facts): SysctlResource[] {
   const conf = (name: string): SysctlResource => ({
     kind: "sysctl",
     where: "host",
@@ -111,7 +111,7 @@ function planBridgeSysctls({ bridge: link, enableDad }: BridgeConfig): SysctlRes
     value: "0",
     optional: true,
   });
-  return enableDad ? [conf("accept_ra")] : [conf("accept_ra"), conf("accept_dad")];
+  return enableDad || adopted !== undefined ? [conf("accept_ra")] : [conf("accept_ra"), conf("accept_dad")];
 }
 
 function planVeth({ bridge: master, mtu, mac }: BridgeConfig, { key, netns, adopted }: Facts): VethLink {
@@ -140,11 +140,12 @@ function adoptedEnds(
   return [host, container];
 }
 
-function addressOptions({ enableDad }: BridgeConfig): AddressOptions {
+function addressOptions({ enableDad }: BridgeConfig, { adopted }: Facts): AddressOptions {
   return {
     announce: [4],
     ipv6: enableDad ? { accept_dad: "1", enhanced_dad: "1" } : { accept_dad: "0" },
-    duplicateDetection: enableDad,
+    // Other vendors' plugins test addresses for duplicates.
+    duplicateDetection: enableDad || adopted !== undefined,
   };
 }
 
@@ -159,6 +160,7 @@ function planEndsUp(config: BridgeConfig, { key }: Facts, veth: VethLink): Resou
 function planGateway(config: BridgeConfig, facts: Facts, ips: readonly ResultAddress[]): Resource[] {
   const link = gatewayLink(config);
   const others = config.forceAddress ? "replace" : "refuse";
+  const duplicateDetection = facts.adopted === undefined ? undefined : true;
   const gateways: string[] = [];
   // A loop, because the first use of flatMap costs a process 60 µs.
   for (const { address, gateway } of ips) {
@@ -168,7 +170,15 @@ function planGateway(config: BridgeConfig, facts: Facts, ips: readonly ResultAdd
   return [
     ...(config.vlan === 0 ? [] : planVlanGateway(config, facts)),
     ...gateways.map(
-      (address): AddressResource => ({ kind: "address", where: "host", shared: true, link, address, others }),
+      (address): AddressResource => ({
+        kind: "address",
+        where: "host",
+        shared: true,
+        link,
+        address,
+        others,
+        duplicateDetection,
+      }),
     ),
     ...planForwarding(gateways.map(familyOf)),
   ];

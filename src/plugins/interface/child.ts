@@ -98,7 +98,7 @@ export function planChild(
   return {
     resources: [
       link,
-      ...planAddresses(link.name, ips ?? [], ANNOUNCED),
+      ...planAddresses(link.name, ips ?? [], facts.adopted === undefined ? ANNOUNCED : AS_OTHERS_DO),
       planUp(link.name),
       ...planRoutes(link.name, ips ?? [], routes ?? []),
     ],
@@ -113,3 +113,6 @@ export function planChild(
 
 /** On a wire that other machines are on as well. */
 const ANNOUNCED: AddressOptions = { announce: [4, 6] };
+
+/** What another vendor's ADD has left: addresses that are tested for duplicates. */
+const AS_OTHERS_DO: AddressOptions = { duplicateDetection: true };

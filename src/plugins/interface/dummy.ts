@@ -28,7 +28,8 @@ export const dummy: Planner<{ readonly dns: Dns | undefined }> = {
     return {
       resources: [
         { kind: "link", type: "dummy", where: "container", name, mac },
-        ...planAddresses(name, ips),
+        // Other vendors' plugins test addresses for duplicates.
+        ...planAddresses(name, ips, { duplicateDetection: adopted !== undefined }),
         planUp(name),
         ...planRoutes(name, ips, routes),
       ],

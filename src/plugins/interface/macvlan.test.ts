@@ -113,6 +113,13 @@ describe("the container", () => {
     });
   });
 
+  test("that another vendor's plugin has attached is to have no more than that makes", () => {
+    const adopted: Result = { interfaces: [{ name: "eth0", mac: MAC, sandbox: NETNS }] };
+    const plan = planWith(macvlan, withIpam, { ...facts, ipam: dual, adopted });
+    expect(ofKind(plan, "sysctl").filter(({ name }) => name.endsWith("_notify"))).toEqual([]);
+    expect(ofKind(plan, "address").map(({ duplicateDetection }) => duplicateDetection)).toEqual([true, true]);
+  });
+
   test("without ipam gets an interface that is up, and no more", () => {
     const { resources, result } = planWith(macvlan, fields, facts);
     expect(resources.map(({ kind }) => kind)).toEqual(["link", "link-settings"]);

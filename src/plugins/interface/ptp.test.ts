@@ -120,6 +120,17 @@ describe("the plan", () => {
     });
   });
 
+  test("expects of another vendor's ADD no more than that makes", () => {
+    const plan = planWith(ptp, fields, { ipam: dual, adopted: { interfaces: [{ name: "veth12345678" }] } });
+    expect(ofKind(plan, "sysctl").map(({ name }) => name)).not.toContain("net/ipv6/conf/veth12345678/accept_dad");
+    expect(ofKind(plan, "address").map(({ duplicateDetection }) => duplicateDetection)).toEqual([
+      true,
+      true,
+      true,
+      true,
+    ]);
+  });
+
   test("of a lost attachment takes away whatever elements are its own", () => {
     const plan = planWith(ptp, { ...fields, ipMasq: true }, { ipam: { ips: [] }, recovering: true });
     expect(ofKind(plan, "nft-owned")).toMatchObject([{ comment: `net eth0 ${KEY.containerId}` }]);

@@ -49,15 +49,17 @@ function planPtp(config: PtpConfig, facts: Facts) {
   if (facts.adopted === undefined && !facts.recovering) ips.forEach(requireGateway);
   const routes = ipam?.routes ?? [];
   const veth = planVeth(config, facts);
+  // Other vendors' plugins test addresses for duplicates.
+  const duplicateDetection = facts.adopted === undefined ? undefined : true;
   const resources: Resource[] = [
     ...planForwarding(addressTexts(ips).map(familyOf)),
     veth,
-    ...planHostSysctls(veth.name, ips),
-    ...planAddresses(key.ifname, ips, { noPrefixRoute: true }),
+    ...planHostSysctls(veth.name, ips, facts),
+    ...planAddresses(key.ifname, ips, { noPrefixRoute: true, duplicateDetection }),
     planUp(key.ifname),
     ...planGatewayRoutes(key.ifname, ips),
     ...planRoutes(key.ifname, ips, routes).map((route) => reachable(route, ips)),
-    ...planHostEnd(veth.name, ips),
+    ...planHostEnd(veth.name, ips, duplicateDetection),
     ...(config.ipMasq ? planMasquerade(key, addressTexts(ips)) : []),
     ...(config.ipMasq && facts.recovering ? planLostMasquerade(key) : []),
   ];
@@ -100,8 +102,9 @@ function planVeth({ mtu }: PtpConfig, { key, netns, adopted }: Facts): VethLink 
  * The container must not be able to give the host routes by router advertisements. And the host's link-local address is
  * used at once: while it was being tested for duplicates the host could not ask for the container's MAC for others.
  */
-function planHostSysctls(link: string, ips: readonly ResultAddress[]): SysctlResource[] {
-  const names = ips.some(({ address }) => familyOf(address) === 6) ? ["accept_ra", "accept_dad"] : ["accept_ra"];
+function planHostSysctls(link: string, ips: readonly ResultAddress[], { adopted }: Facts): SysctlResource[] {
+  const isAtOnce = adopted === undefined && ips.some(({ address }) => familyOf(address) === 6);
+  const names = isAtOnce ? ["accept_ra", "accept_dad"] : ["accept_ra"];
   return names.map((name) => ({
     kind: "sysctl",
     where: "host",
@@ -136,11 +139,13 @@ function reachable(route: RouteResource, ips: readonly ResultAddress[]): RouteRe
 }
 
 /** Up, with the gateways' addresses, and the routes to the container's. */
-function planHostEnd(link: string, ips: readonly ResultAddress[]): Resource[] {
+function planHostEnd(link: string, ips: readonly ResultAddress[], duplicateDetection: true | undefined): Resource[] {
   const gateways = new Set(ips.flatMap(({ gateway }) => (gateway === undefined ? [] : [alone(gateway)])));
   return [
     { kind: "link-settings", where: "host", link, set: { up: true } },
-    ...[...gateways].map((address): AddressResource => ({ kind: "address", where: "host", link, address })),
+    ...[...gateways].map(
+      (address): AddressResource => ({ kind: "address", where: "host", link, address, duplicateDetection }),
+    ),
     ...ips.map(
       ({ address }): RouteResource => ({
         kind: "route",
