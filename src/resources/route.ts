@@ -28,7 +28,7 @@ export const route: ResourceKind<RouteResource> = {
         routeDestination(other) === destination &&
         other.gateway === gateway &&
         other.outputIndex === index &&
-        (preferredSource === undefined || other.preferredSource === preferredSource) &&
+        (preferredSource === undefined || other.preferredSource === preferredSource || other.nextHops !== undefined) &&
         (priority === undefined || other.priority === priority),
     );
     return found ? [] : [`${title(resource)} is missing`];

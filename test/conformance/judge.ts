@@ -28,7 +28,7 @@ async function judge(folders: readonly string[], { subject, requirement }: Trial
   const notApplicable = (why: string): Verdict => ({ ...named, outcome: "not applicable", why });
   if (requirement.of?.includes(subject.kind) === false)
     return notApplicable(`it is about ${requirement.of.join(", ")}`);
-  const reason = requirement.unless?.(subject);
+  const reason = subject.exempt?.[requirement.id] ?? requirement.unless?.(subject);
   if (reason !== undefined) return notApplicable(reason);
   try {
     const stage = await openStage(folders, subject);

@@ -203,7 +203,6 @@ function stageOn(common: Common, version: string, network: string, fields: objec
         netns: `/run/netns/pod${number}`,
       };
       if (another === undefined) await shell(`ip netns add pod${number}`);
-      if (subject.givenFor !== undefined) await shell(subject.givenFor(number));
       return { id, ifname, netns, number };
     },
     async before(container) {

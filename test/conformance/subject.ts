@@ -37,8 +37,6 @@ export interface Subject {
   readonly interfaceIsThere?: true;
   /** A shell command that prepares the node. */
   readonly given?: string;
-  /** A shell command on the node that prepares the attachment of a container. */
-  readonly givenFor?: (number: number) => string;
   /** What the kernel has to have. */
   readonly need?: Need;
   /** Why ADD could not succeed, though the configuration is right; each brought about on the node. */
@@ -52,6 +50,8 @@ export interface Subject {
   readonly damages?: readonly (Mishap & { readonly where: "node" | "container" })[];
   /** Fields of the last plugin with values that they cannot have. */
   readonly wrong?: readonly Readonly<Record<string, unknown>>[];
+  /** Requirements that it cannot be judged by, with the reason. */
+  readonly exempt?: Readonly<Record<string, string>>;
 }
 
 /** The name of the executable that is judged. */

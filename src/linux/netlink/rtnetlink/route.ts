@@ -232,9 +232,9 @@ export function listRoutes(socket: NetlinkSocket, table = RT_TABLE_MAIN): Route[
   });
 }
 
+/** Each still has all of them, as a sign that what else it has is the first one's. */
 function waysOf(route: Route): Route[] {
-  const { nextHops: hops, ...common } = route;
-  return hops?.map(({ gateway, outputIndex }) => ({ ...common, gateway, outputIndex })) ?? [route];
+  return route.nextHops?.map(({ gateway, outputIndex }) => ({ ...route, gateway, outputIndex })) ?? [route];
 }
 
 function dumpRoutes(socket: NetlinkSocket, which: Route): Reply[] {
