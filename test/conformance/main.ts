@@ -4,6 +4,7 @@
  */
 
 import { readFileSync } from "node:fs";
+import { kernelLink } from "../support/kernel.ts";
 import { judgeAll, type Trial } from "./judge.ts";
 import type { Verdict } from "./requirement.ts";
 import { requirements } from "./requirements/all.ts";
@@ -60,7 +61,8 @@ function whatIsMissing(subject: Subject, folders: readonly string[]): string | u
   const types = [...subject.plugins.map(({ type }) => type), executableOf(subject)];
   const called = subject.kind === "ipam" ? [executableOf(subject)] : types;
   const lacking = called.filter((type) => findPlugin(folders, type) === undefined);
-  return lacking.length > 0 ? `there is no plugin ${lacking.join(", ")}` : subject.need?.();
+  if (lacking.length > 0) return `there is no plugin ${lacking.join(", ")}`;
+  return subject.link === undefined ? undefined : kernelLink(subject.link)();
 }
 
 await main(JSON.parse(process.argv[2] ?? "") as Task);

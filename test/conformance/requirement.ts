@@ -21,6 +21,8 @@ export interface Requirement {
   readonly of?: readonly Subject["kind"][];
   /** The version of the specification that brought it. */
   readonly since?: string;
+  /** It shows what the kernel makes of it, so it is judged in the virtual machine too, where time is dear. */
+  readonly ofKernel?: true;
   /** Why a subject cannot be judged by it, or undefined. */
   readonly unless?: (subject: Subject) => string | undefined;
   /** Throws Deviation where the plugin does not do so. */

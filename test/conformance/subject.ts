@@ -1,6 +1,6 @@
 /** What the suite judges: a plugin at its place in a chain, with a configuration that it can work with. */
 
-import type { Need } from "../support/needs.ts";
+import type { LinkKind } from "../support/kernel.ts";
 
 /** One entry of a network configuration's `plugins`. */
 export interface PluginConfig {
@@ -37,8 +37,8 @@ export interface Subject {
   readonly interfaceIsThere?: true;
   /** A shell command that prepares the node. */
   readonly given?: string;
-  /** What the kernel has to have. */
-  readonly need?: Need;
+  /** The kind of links that the kernel has to have. */
+  readonly link?: LinkKind;
   /** Why ADD could not succeed, though the configuration is right; each brought about on the node. */
   readonly obstacles?: readonly (Mishap & {
     /** Fields of the last plugin with which it is one. */

@@ -17,6 +17,7 @@ export const addRequirements: readonly Requirement[] = [
     section: "ADD: Add container to network, or apply modifications",
     level: "must",
     says: "ADD makes the interface of CNI_IFNAME in CNI_NETNS, and lists it so",
+    ofKernel: true,
     of: ["interface"],
     async judge(stage) {
       const attached = await stage.attach();
@@ -35,6 +36,7 @@ export const addRequirements: readonly Requirement[] = [
     section: "ADD Success",
     level: "must",
     says: "addresses and routes of the result are in the container",
+    ofKernel: true,
     of: ["interface", "chained"],
     async judge(stage) {
       const attached = await stage.attach();
@@ -56,6 +58,7 @@ export const addRequirements: readonly Requirement[] = [
     section: "ADD: Add container to network, or apply modifications",
     level: "must",
     says: "ADD fails where an interface of the name exists, and leaves that one alone",
+    ofKernel: true,
     of: ["interface"],
     unless: adjusts,
     async judge(stage) {
@@ -117,6 +120,7 @@ export const addRequirements: readonly Requirement[] = [
     section: "ADD: Add container to network, or apply modifications",
     level: "must",
     says: "a container is added to the network once more by another interface",
+    ofKernel: true,
     of: ["interface", "ipam"],
     unless: adjusts,
     async judge(stage) {
@@ -133,6 +137,7 @@ export const addRequirements: readonly Requirement[] = [
     section: "ADD Success",
     level: "must",
     says: "the result has all that prevResult has",
+    ofKernel: true,
     of: ["chained"],
     async judge(stage) {
       for (const version of stage.supported.filter((each) => each >= "0.3.0")) {

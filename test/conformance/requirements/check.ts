@@ -17,6 +17,7 @@ export const checkRequirements: readonly Requirement[] = [
     section,
     level: "must",
     says: "CHECK right after ADD succeeds, and prints nothing",
+    ofKernel: true,
     since,
     async judge(stage) {
       const { stdout } = await check(stage, await stage.attach(), true);
@@ -28,6 +29,7 @@ export const checkRequirements: readonly Requirement[] = [
     section,
     level: "should",
     says: "CHECK fails when the interface is gone",
+    ofKernel: true,
     since,
     of: ["interface"],
     unless: withoutInterface,
@@ -42,6 +44,7 @@ export const checkRequirements: readonly Requirement[] = [
     section,
     level: "should",
     says: "CHECK fails when an address is gone",
+    ofKernel: true,
     since,
     of: ["interface"],
     unless: (subject) => withoutInterface(subject) ?? (subject.plugins.at(-1)?.ipam ? undefined : "it gives none"),
@@ -109,6 +112,7 @@ export const checkRequirements: readonly Requirement[] = [
     section,
     level: "should",
     says: "CHECK fails when something else that the plugin made is missing or changed",
+    ofKernel: true,
     since,
     unless: withoutDamages,
     async judge(stage) {

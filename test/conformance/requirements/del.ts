@@ -15,6 +15,7 @@ export const delRequirements: readonly Requirement[] = [
     section,
     level: "must",
     says: "DEL takes the interface away",
+    ofKernel: true,
     of: ["interface"],
     unless: keepsInterface,
     async judge(stage) {
@@ -28,6 +29,7 @@ export const delRequirements: readonly Requirement[] = [
     section,
     level: "must",
     says: "after DEL the node is as before ADD",
+    ofKernel: true,
     async judge(stage) {
       const before = await settledState(stage);
       await stage.detach(await stage.attach());
@@ -39,6 +41,7 @@ export const delRequirements: readonly Requirement[] = [
     section,
     level: "must",
     says: "a second DEL succeeds",
+    ofKernel: true,
     async judge(stage) {
       const attached = await stage.attach();
       await stage.detach(attached);
@@ -76,6 +79,7 @@ export const delRequirements: readonly Requirement[] = [
       section,
       level: "must",
       says: `DEL when the namespace is gone, ${which} CNI_NETNS, succeeds and leaves nothing`,
+      ...(which === "with an empty" ? { ofKernel: true } : {}),
       async judge(stage) {
         const before = await settledState(stage);
         const attached = await stage.attach();
@@ -92,6 +96,7 @@ export const delRequirements: readonly Requirement[] = [
     section,
     level: "must",
     says: "DEL when the container's interface is gone succeeds and leaves nothing",
+    ofKernel: true,
     of: ["interface", "chained"],
     unless: keepsInterface,
     async judge(stage) {

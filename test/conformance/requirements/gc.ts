@@ -29,6 +29,7 @@ export const gcRequirements: readonly Requirement[] = [
     section,
     level: "should",
     says: "GC removes what is left of an attachment that is not in the list, whose namespace is gone",
+    ofKernel: true,
     since,
     async judge(stage) {
       await settledState(stage);

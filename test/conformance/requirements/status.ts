@@ -37,6 +37,7 @@ export const statusRequirements: readonly Requirement[] = [
     section,
     level: "must",
     says: "STATUS fails with code 50 or 51 when something stands in the way of ADD",
+    ofKernel: true,
     since,
     unless: ({ obstacles = [] }) =>
       obstacles.length === 0 ? "it is not known what could stand in the way" : undefined,
