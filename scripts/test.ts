@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { Glob } from "bun";
 import { cache } from "./setup/cache.ts";
+import { findContainerd } from "./setup/containerd.ts";
 import { installTools } from "./setup/packages.ts";
 import { findPeers } from "./setup/peers.ts";
 import { findVm } from "./setup/vm.ts";
@@ -149,9 +150,12 @@ say(`Peers: ${peers.about}`);
 const vmFiles = isWanted("vm") ? testFiles().filter((file) => isForVm(join(root, file))) : [];
 const vm = vmFiles.length === 0 ? undefined : findVm(cache, say);
 if (vm !== undefined) say(`Virtual machine: ${typeof vm === "string" ? vm : basename(vm.modules)}\n`);
+const containerd = isWanted("interop") ? findContainerd(cache, say) : undefined;
+if (containerd !== undefined && "problem" in containerd) say(`Without containerd 2: ${containerd.problem}`);
 const environment = {
   ...(peers.plugins === undefined ? {} : { TENDRIL_PEER_PLUGINS: peers.plugins }),
   ...(peers.cnitool === undefined ? {} : { TENDRIL_PEER_CNITOOL: peers.cnitool }),
+  ...(containerd !== undefined && "folder" in containerd ? { TENDRIL_CONTAINERD_2: containerd.folder } : {}),
 };
 const vmFollows: Record<string, string> = typeof vm === "object" ? { TENDRIL_TEST_VM: "follows" } : {};
 for (const suite of ORDER) runSuite(suite, { ...environment, ...vmFollows });

@@ -15,10 +15,26 @@ interface Metadata {
   readonly namespace?: string;
 }
 
+/** Of the kubelet's container ports, those with a host port. */
+export interface PortMapping {
+  /** 0 for TCP, 1 for UDP, 2 for SCTP. */
+  readonly protocol: number;
+  readonly containerPort: number;
+  readonly hostPort: number;
+  readonly hostIp?: string;
+}
+
+export interface Pair {
+  readonly key: string;
+  readonly value: string;
+}
+
 export interface SandboxConfig {
   readonly metadata: Metadata;
   readonly hostname: string;
   readonly logDirectory: string;
+  readonly portMappings?: readonly PortMapping[];
+  readonly annotations?: readonly Pair[];
   readonly linux: { readonly cgroupParent: string };
 }
 
@@ -53,6 +69,18 @@ const sandboxConfig = message<SandboxConfig>({
   metadata: [1, sandboxMetadata],
   hostname: [2, text],
   logDirectory: [3, text],
+  portMappings: [
+    5,
+    repeated(
+      message<PortMapping>({
+        protocol: [1, integer],
+        containerPort: [2, integer],
+        hostPort: [3, integer],
+        hostIp: [4, text],
+      }),
+    ),
+  ],
+  annotations: [7, repeated(message<Pair>({ key: [1, text], value: [2, text] }))],
   linux: [8, message<SandboxConfig["linux"]>({ cgroupParent: [1, text] })],
 });
 const containerConfig = message<ContainerConfig>({
