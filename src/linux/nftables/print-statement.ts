@@ -15,7 +15,7 @@ import type {
   NftValue,
 } from "../../core/nftables.ts";
 import { hasRanges } from "./compile/job.ts";
-import { DATA_TYPES } from "./datatypes.ts";
+import { DATA_TYPES, encodeValue, maskBits } from "./datatypes.ts";
 import type { ReadStatement } from "./decompile/reader.ts";
 import { FIELDS, keyList, keyTypes } from "./keys.ts";
 import { formatElement, sortElements } from "./print-element.ts";
@@ -66,6 +66,8 @@ function formatKey(key: NftKeys): string {
 function formatMatch({ key, operator, mask, value }: NftMatch, linkName?: LinkName): string {
   const types = keyTypes(key);
   const [type] = types as [NftType];
+  const prefix = formatMarkPrefix(key, operator, mask, value);
+  if (prefix !== undefined) return prefix;
   const masked = mask === undefined ? "" : ` & ${formatValue(type, mask, linkName)}`;
   const isSet = typeof value === "object" && ("set" in value || "anyOf" in value);
   // nft(8) leaves "is equal" out where it goes without saying.
@@ -73,6 +75,24 @@ function formatMatch({ key, operator, mask, value }: NftMatch, linkName?: LinkNa
   const needless = shown === "==" && mask === undefined && (isSet || !DATA_TYPES[type].bits);
   const sign = shown === undefined || needless ? "" : ` ${shown}`;
   return `${formatKey(key)}${masked}${sign} ${formatOperand(types, { key, value, ...(operator && { operator }) }, linkName)}`;
+}
+
+/** nft(8) writes leading bits of a mark as those of an address: `meta mark 0x80000000/1`. */
+function formatMarkPrefix(
+  key: NftKeys,
+  operator: NftMatch["operator"],
+  mask: NftValue | undefined,
+  value: NftMatch["value"],
+): string | undefined {
+  const isEquality = operator === undefined || operator === "==" || operator === "!=";
+  if (typeof mask !== "number" || typeof value !== "number" || !isEquality || keyTypes(key)[0] !== "mark") {
+    return undefined;
+  }
+  // In network order, whatever that of the register is.
+  const bits = maskBits(encodeValue("mark", mask).toReversed());
+  if (bits === undefined) return undefined;
+  const length = bits === 32 ? "" : `/${bits}`;
+  return `${formatKey(key)}${operator === "!=" ? " !=" : ""} ${formatValue("mark", value)}${length}`;
 }
 
 function formatOperand(

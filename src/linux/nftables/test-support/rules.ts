@@ -126,6 +126,15 @@ export const matches: readonly RuleCase[] = [
   matching("meta mark 0x00000010", { key: "meta mark", value: 0x10 }),
   matching("meta mark != 0x00000010", { key: "meta mark", operator: "!=", value: 0x10 }),
   matching("meta mark & 0x000000f0 == 0x00000010", { key: "meta mark", mask: 0xf0, value: 0x10 }),
+  matching("meta mark 0x80000000/1", { key: "meta mark", mask: 0x80000000, value: 0x80000000 }),
+  matching("meta mark != 0x12000000/8", { key: "meta mark", mask: 0xff000000, operator: "!=", value: 0x12000000 }),
+  matching("meta mark 0x00000007", { key: "meta mark", mask: 0xffffffff, value: 7 }),
+  matching("meta mark & 0xf0000000 > 0x10000000", {
+    key: "meta mark",
+    mask: 0xf0000000,
+    operator: ">",
+    value: 0x10000000,
+  }),
   matching("meta mark & 0x000000f0 != 0x00000000", { key: "meta mark", mask: 0xf0, operator: "!=", value: 0 }),
   matching("meta mark & 0x00000003 == { 0x00000001, 0x00000002 }", {
     key: "meta mark",
@@ -156,6 +165,7 @@ export const matches: readonly RuleCase[] = [
   matching("ct state { established, related }", { key: "ct state", value: { anyOf: ["established", "related"] } }),
   matching("ct status dnat", { key: "ct status", value: "dnat" }),
   matching("ct direction reply", { key: "ct direction", value: "reply" }),
+  matching("ct mark 0x00000000/1", { key: "ct mark", mask: 0x80000000, value: 0 }),
   matching("ct mark & 0x000000ff == 0x00000010", { key: "ct mark", mask: 0xff, value: 0x10 }),
   {
     text: `ip saddr 10.0.0.0/8 ip daddr != 10.0.0.0/8 oifname "eth0" drop`,
