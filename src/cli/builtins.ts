@@ -41,6 +41,7 @@ const loaders: Readonly<Record<PluginType, () => Promise<Plugin>>> = {
   firewall: () => import("../plugins/chained/firewall.ts").then(({ firewall }) => planned(firewall)),
   "host-device": () => import("../plugins/interface/host-device.ts").then(({ hostDevice }) => planned(hostDevice)),
   loopback: () => import("../plugins/interface/loopback.ts").then(({ loopback }) => planned(loopback)),
+  portmap: () => import("../plugins/chained/portmap.ts").then(({ portmap }) => planned(portmap)),
   ptp: () => import("../plugins/interface/ptp.ts").then(({ ptp }) => planned(ptp)),
   dummy: () => import("../plugins/interface/dummy.ts").then(({ dummy }) => planned(dummy)),
   ipvlan: () => import("../plugins/interface/ipvlan.ts").then(({ ipvlan }) => planned(ipvlan)),

@@ -9,6 +9,7 @@ export const pluginTypes = [
   "ipvlan",
   "loopback",
   "macvlan",
+  "portmap",
   "ptp",
   "static",
   "tap",

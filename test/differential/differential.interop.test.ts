@@ -4,6 +4,7 @@ import { bandwidth } from "./cases/bandwidth.ts";
 import { bridge } from "./cases/bridge.ts";
 import { hostDevice } from "./cases/host-device.ts";
 import { macvlan } from "./cases/macvlan.ts";
+import { portmap } from "./cases/portmap.ts";
 import { ptp } from "./cases/ptp.ts";
 import { tap } from "./cases/tap.ts";
 import { tuning } from "./cases/tuning.ts";
@@ -11,6 +12,6 @@ import { compareWithPeers } from "./compare.ts";
 import { OF_ANOTHER_KERNEL } from "./intended.ts";
 
 compareWithPeers(
-  [bandwidth, bridge, hostDevice, macvlan, ptp, tap, tuning],
+  [bandwidth, bridge, hostDevice, macvlan, portmap, ptp, tap, tuning],
   ({ plugins = [] }) => plugins.length === 0 || plugins.some((plugin) => !OF_ANOTHER_KERNEL.includes(plugin)),
 );

@@ -13,6 +13,7 @@ import { bridge } from "./wrong/bridge.ts";
 import { firewall } from "./wrong/firewall.ts";
 import { hostDevice } from "./wrong/host-device.ts";
 import { macvlan } from "./wrong/macvlan.ts";
+import { portmap } from "./wrong/portmap.ts";
 import { ptp } from "./wrong/ptp.ts";
 import { tap } from "./wrong/tap.ts";
 import { tuning } from "./wrong/tuning.ts";
@@ -23,7 +24,7 @@ const hosts = testHosts();
 expectNothingLeft();
 const needed = [root, goPlugin("host-local"), goPlugin("static")];
 
-for (const plugin of [bandwidth, bridge, firewall, hostDevice, macvlan, ptp, tap, tuning]) {
+for (const plugin of [bandwidth, bridge, firewall, hostDevice, macvlan, portmap, ptp, tap, tuning]) {
   describe.concurrent(`${plugin.type}: refused is`, () => {
     for (const each of plugin.list) {
       const test = needs(...needed, goPlugin(plugin.type), ...(each.need === undefined ? [] : [each.need]));

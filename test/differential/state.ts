@@ -30,6 +30,7 @@ const PARAMETERS = [
   "ipv4/conf/LINK/arp_notify",
   "ipv4/conf/LINK/arp_filter",
   "ipv4/conf/LINK/forwarding",
+  "ipv4/conf/LINK/route_localnet",
   "ipv6/conf/LINK/forwarding",
   "ipv6/conf/LINK/accept_ra",
   "ipv6/conf/LINK/accept_dad",

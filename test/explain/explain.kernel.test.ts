@@ -88,6 +88,26 @@ const configurations: readonly Explained[] = [
     tool: "iptables-nft",
   },
   {
+    title: "ports of the host",
+    fields: { isDefaultGateway: true, ipMasq: true, ipam: "host-local" },
+    chained: [
+      {
+        type: "portmap",
+        markMasqBit: 31,
+        conditionsV4: ["!", "-s", "10.99.0.0/16", "-m", "mark", "!", "--mark", "0x7/0xff"],
+        conditionsV6: ["ip6 saddr != { fd99::/64, fd98::1 } th sport 1024-65535"],
+        runtimeConfig: {
+          portMappings: [
+            { hostPort: 8080, containerPort: 80, protocol: "tcp" },
+            { hostPort: 8080, containerPort: 53, protocol: "udp" },
+            { hostPort: 8081, containerPort: 81, protocol: "sctp", hostIP: "192.0.2.1" },
+          ],
+        },
+      },
+    ],
+    tool: "conntrack",
+  },
+  {
     title: "a device of the host",
     given: "ip link add ens0 address 02:00:5e:00:53:0a type veth peer name wire0 address 02:00:5e:00:53:0b",
     fields: { type: "host-device", device: "ens0", ipam: "host-local" },
@@ -168,6 +188,7 @@ const PARAMETERS = [
   "ipv4/ip_local_port_range",
   "ipv6/conf/all/forwarding",
   "ipv4/conf/eth0/arp_filter",
+  "ipv4/conf/ex0/route_localnet",
 ];
 
 const FILTERS = "for link in $(ls /proc/sys/net/ipv4/conf); do tc filter show dev $link ingress 2>&1; done";

@@ -44,6 +44,16 @@ function ptp(fields: Record<string, unknown>): Config {
   return { cniVersion: "1.1.0", name: "net", type: "ptp", ...fields };
 }
 
+/** Ports of all protocols, of all addresses and of a given one. */
+function portmap(fields: Record<string, unknown>): Config {
+  const portMappings = [
+    { hostPort: 8080, containerPort: 80, protocol: "tcp" },
+    { hostPort: 8080, containerPort: 53, protocol: "udp" },
+    { hostPort: 8081, containerPort: 81, protocol: "sctp", hostIP: "192.0.2.1" },
+  ];
+  return { cniVersion: "1.1.0", name: "net", type: "portmap", runtimeConfig: { portMappings }, ...fields };
+}
+
 function firewall(fields: Record<string, unknown>): Config {
   return { cniVersion: "1.1.0", name: "net", type: "firewall", ...fields };
 }
@@ -223,6 +233,19 @@ export const attachmentCases: readonly AttachmentCase[] = [
     },
     below: (host) => bridge({ isGateway: true, ipam: hostLocal(host, V4, V6) }),
     config: () => firewall({ ingressPolicy: "isolated" }),
+  },
+  {
+    name: "portmap after bridge, dual stack",
+    steps: { add: 16, del: 9 },
+    below: (host) => bridge({ isGateway: true, ipam: hostLocal(host, V4, V6) }),
+    config: () => portmap({}),
+  },
+  {
+    name: "portmap with conditions and without snat",
+    steps: { add: 14, del: 9 },
+    below: (host) => bridge({ isGateway: true, ipam: hostLocal(host, V4, V6) }),
+    config: () =>
+      portmap({ snat: false, conditionsV4: ["!", "-s", "10.0.0.0/8"], conditionsV6: ["ip6 saddr fd00::/8"] }),
   },
   {
     name: "loopback",
