@@ -5,7 +5,7 @@ import type { NftChainResource } from "../core/plan.ts";
 import { NetlinkError } from "../linux/netlink/error.ts";
 import type { NetlinkSocket } from "../linux/netlink/socket.ts";
 import { commit } from "../linux/nftables/batch.ts";
-import { createChain, destroyChain, findChain } from "../linux/nftables/chain.ts";
+import { createChain, destroyChain, findChain, hasChain } from "../linux/nftables/chain.ts";
 import { addChainCommand, addRuleCommand, deleteChainCommand } from "../linux/nftables/printer.ts";
 import { addRule, listRules } from "../linux/nftables/rule.ts";
 import { findAnonymousSets } from "../linux/nftables/ruleset.ts";
@@ -18,7 +18,7 @@ export const nftChain: ResourceKind<NftChainResource> = {
     const { where, chain, rules } = resource;
     const socket = kernel.netfilter(where);
     // Its rules were made in the same transaction.
-    if (findChain(socket, chain) !== undefined) return;
+    if (hasChain(socket, chain)) return;
     try {
       commit(socket, [createChain(chain), ...rules.flatMap(addRule)]);
     } catch (error) {

@@ -3,7 +3,7 @@
 import type { NftTableResource } from "../core/plan.ts";
 import { NetlinkError } from "../linux/netlink/error.ts";
 import { commit, transactIfUnchanged } from "../linux/nftables/batch.ts";
-import { addChain, createChain, deleteChain, findChain, listChains } from "../linux/nftables/chain.ts";
+import { addChain, createChain, deleteChain, findChain, hasChain, listChains } from "../linux/nftables/chain.ts";
 import {
   addChainCommand,
   addRuleCommand,
@@ -26,8 +26,8 @@ export const nftTable: ResourceKind<NftTableResource> = {
     const { where, table, sets, chains } = resource;
     const socket = kernel.netfilter(where);
     // All of it is made in one transaction, so where its last chain is, the rest is too.
-    const last = chains.at(-1)?.chain;
-    if (last === undefined ? findTable(socket, table) : findChain(socket, last)) return;
+    const last = chains[chains.length - 1]?.chain;
+    if (last === undefined ? findTable(socket, table) : hasChain(socket, last)) return;
     // Made for the first time or wiped by somebody: in a table that is there too, for he may have put back his own part.
     kernel.missedTable(where);
     try {

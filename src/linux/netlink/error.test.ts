@@ -17,12 +17,17 @@ const EXTENDED = "07000100 6e6f00 00 08000200 14000000";
 
 describe("decodeAck", () => {
   test("takes number zero as success", () => {
-    expect(decodeAck("act", answer(CAPPED, `00000000 ${REQUEST_HEADER}`))).toBeUndefined();
-    expect(decodeAck("act", answer(CAPPED | TLVS, `00000000 ${REQUEST_HEADER} ${EXTENDED}`))).toBeUndefined();
+    expect(decodeAck({ operation: "act" }, answer(CAPPED, `00000000 ${REQUEST_HEADER}`))).toBeUndefined();
+    expect(
+      decodeAck({ operation: "act" }, answer(CAPPED | TLVS, `00000000 ${REQUEST_HEADER} ${EXTENDED}`)),
+    ).toBeUndefined();
   });
 
   test("names operation, error and the kernel's words", () => {
-    const error = decodeAck('create link "x"', answer(CAPPED | TLVS, `efffffff ${REQUEST_HEADER} ${EXTENDED}`));
+    const error = decodeAck(
+      { operation: 'create link "x"' },
+      answer(CAPPED | TLVS, `efffffff ${REQUEST_HEADER} ${EXTENDED}`),
+    );
     expect(error).toBeInstanceOf(NetlinkError);
     expect(error).toBeInstanceOf(KernelError);
     expect(error).toMatchObject({
@@ -35,38 +40,40 @@ describe("decodeAck", () => {
   });
 
   test("does without the kernel's words", () => {
-    const error = decodeAck("act", answer(CAPPED, `edffffff ${REQUEST_HEADER}`));
+    const error = decodeAck({ operation: "act" }, answer(CAPPED, `edffffff ${REQUEST_HEADER}`));
     expect(error).toMatchObject({ message: "Cannot act: ENODEV", kernelMessage: undefined, offset: undefined });
   });
 
   test("finds the kernel's words after the whole request, where that is repeated", () => {
     const request = `22000000 1000 0506 01000000 00000000 ${"00".repeat(18)}`;
-    const error = decodeAck("act", answer(TLVS, `edffffff ${request} 0000 ${EXTENDED}`));
+    const error = decodeAck({ operation: "act" }, answer(TLVS, `edffffff ${request} 0000 ${EXTENDED}`));
     expect(error).toMatchObject({ kernelMessage: "no", offset: 20 });
   });
 
   test("refuses an answer that is cut, or that claims a request longer than itself", () => {
     for (const payload of ["", "ffffff", "ffffffff", `ffffffff ffffffff`, `ffffffff f0ffffff`, `ffffffff 00010000`]) {
-      expect(() => decodeAck("act", answer(TLVS, payload))).toThrow(DecodeError);
+      expect(() => decodeAck({ operation: "act" }, answer(TLVS, payload))).toThrow(DecodeError);
     }
-    expect(() => decodeAck("act", answer(TLVS | CAPPED, `ffffffff ${REQUEST_HEADER} 08`))).toThrow(DecodeError);
+    expect(() => decodeAck({ operation: "act" }, answer(TLVS | CAPPED, `ffffffff ${REQUEST_HEADER} 08`))).toThrow(
+      DecodeError,
+    );
   });
 });
 
 describe("decodeDumpEnd", () => {
   test("takes zero, a length, or nothing at all as success", () => {
     for (const payload of ["00000000", "10000000", "", "0000"]) {
-      expect(decodeDumpEnd("list", answer(2, payload))).toBeUndefined();
+      expect(decodeDumpEnd({ operation: "list" }, answer(2, payload))).toBeUndefined();
     }
   });
 
   test("finds the kernel's words right after the number", () => {
-    expect(decodeDumpEnd("list routes", answer(2 | TLVS, `feffffff ${EXTENDED}`))).toMatchObject({
+    expect(decodeDumpEnd({ operation: "list routes" }, answer(2 | TLVS, `feffffff ${EXTENDED}`))).toMatchObject({
       message: "Cannot list routes: ENOENT (no)",
       code: "ENOENT",
       offset: 20,
     });
-    expect(decodeDumpEnd("list", answer(2, "fcffffff"))).toMatchObject({ code: "EINTR" });
+    expect(decodeDumpEnd({ operation: "list" }, answer(2, "fcffffff"))).toMatchObject({ code: "EINTR" });
   });
 });
 
@@ -76,7 +83,7 @@ test("any answer is an outcome or a DecodeError", () => {
     fc.property(payload, fc.nat(0xffff), (bytes, flags) => {
       for (const decode of [decodeAck, decodeDumpEnd]) {
         try {
-          const error = decode("act", { type: 2, flags, sequence: 1, payload: bytes });
+          const error = decode({ operation: "act" }, { type: 2, flags, sequence: 1, payload: bytes });
           if (error !== undefined) expect(error).toBeInstanceOf(NetlinkError);
         } catch (error) {
           expect(error).toBeInstanceOf(DecodeError);

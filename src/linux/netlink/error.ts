@@ -3,7 +3,7 @@
 import { DecodeError, KernelError } from "../../core/errors.ts";
 import { errnoName } from "../errno.ts";
 import { attributes, type WithUnknown } from "./attributes.ts";
-import { type NetlinkMessage, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_HEADER } from "./message.ts";
+import { type NetlinkMessage, type NetlinkRequest, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_HEADER } from "./message.ts";
 import { i32, string, u32 } from "./wire.ts";
 
 /** A refused request: what was tried, the error's name, and the kernel's own words where it gives any. */
@@ -30,21 +30,24 @@ export interface ExtendedAck extends WithUnknown {
 
 const extendedAck = attributes<ExtendedAck>({ message: [1, string], offset: [2, u32] });
 
+/** What an error is about; asked for only when there is one. */
+type Request = Pick<NetlinkRequest, "operation">;
+
 /** The outcome in a message of type NLMSG_ERROR: an error, or undefined for an acknowledgement. */
-export function decodeAck(operation: string, answer: NetlinkMessage): NetlinkError | undefined {
+export function decodeAck(request: Request, answer: NetlinkMessage): NetlinkError | undefined {
   const errno = -i32.read(answer.payload);
   if (errno === 0) return undefined;
-  return new NetlinkError(operation, errnoName(errno), readExtendedAck(answer));
+  return new NetlinkError(request.operation, errnoName(errno), readExtendedAck(answer));
 }
 
 /** The error with which a message of type NLMSG_DONE ends a dump, or undefined. Attributes follow the number at once. */
-export function decodeDumpEnd(operation: string, { flags, payload }: NetlinkMessage): NetlinkError | undefined {
+export function decodeDumpEnd(request: Request, { flags, payload }: NetlinkMessage): NetlinkError | undefined {
   // Not every kernel puts a number into it.
   const errno = payload.length < 4 ? 0 : -i32.read(payload);
   // A number above zero is a length that some dumps leave there.
   if (errno <= 0) return undefined;
   const extended = (flags & NLM_F_ACK_TLVS) === 0 ? {} : extendedAck.read(payload.subarray(4));
-  return new NetlinkError(operation, errnoName(errno), extended);
+  return new NetlinkError(request.operation, errnoName(errno), extended);
 }
 
 /** What follows the error number: the request's header, the rest of the request unless capped, then attributes. */

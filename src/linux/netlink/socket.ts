@@ -114,7 +114,7 @@ export class NetlinkSocket {
       for (const answer of this.#receive()) {
         const next = pending[outcomes.length];
         if (answer.sequence !== next?.sequence || answer.type !== NLMSG_ERROR) continue;
-        outcomes.push(decodeAck(next.request.operation, answer));
+        outcomes.push(decodeAck(next.request, answer));
       }
     }
     let failure: { readonly error: unknown } | undefined;
@@ -151,7 +151,7 @@ export class NetlinkSocket {
     for (;;) {
       for (const answer of this.#receive()) {
         if (answer.sequence !== sequence) continue;
-        if (answer.type === NLMSG_ERROR) throw decodeAck(request.operation, answer) ?? unexpectedAck(request);
+        if (answer.type === NLMSG_ERROR) throw decodeAck(request, answer) ?? unexpectedAck(request);
         return { type: answer.type, payload: answer.payload.slice() };
       }
     }
@@ -171,7 +171,7 @@ export class NetlinkSocket {
           found = { type: answer.type, payload: answer.payload.slice() };
           continue;
         }
-        const error = decodeAck(request.operation, answer);
+        const error = decodeAck(request, answer);
         if (error !== undefined) throw error;
         return found;
       }
@@ -213,7 +213,7 @@ export class NetlinkSocket {
         if ((answer.flags & NLM_F_DUMP_INTR) !== 0) interrupted = true;
         if (answer.type === NLMSG_DONE || answer.type === NLMSG_ERROR) {
           const decodeEnd = answer.type === NLMSG_DONE ? decodeDumpEnd : decodeAck;
-          const error = decodeEnd(request.operation, answer);
+          const error = decodeEnd(request, answer);
           if (error?.code === "EINTR") interrupted = true;
           else if (error !== undefined) throw error;
           return interrupted ? undefined : replies;
@@ -241,7 +241,7 @@ export class NetlinkSocket {
         const index = answer.sequence - first;
         const request = requests[index];
         if (request === undefined || answer.type !== NLMSG_ERROR) continue;
-        const error = decodeAck(request.operation, answer);
+        const error = decodeAck(request, answer);
         if (error !== undefined) errors.push(error);
         if (index === last || (error !== undefined && index === 0)) return errors;
       }

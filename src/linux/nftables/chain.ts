@@ -133,9 +133,17 @@ function describe({ family, table, name }: ChainName): string {
 
 /** The chain of a name, or undefined. Throws NetlinkError. */
 export function findChain(socket: NetlinkSocket, chain: ChainName): KernelChain | undefined {
-  const operation = `look up ${describe(chain)}`;
-  const payload = getIfExists(socket, operation, NFT_MSG_GETCHAIN, chainMessage, naming(chain));
+  const payload = askChain(socket, chain);
   return payload === undefined ? undefined : decodeChain(payload);
+}
+
+/** Whether there is a chain of a name, whatever else it is. Throws NetlinkError. */
+export function hasChain(socket: NetlinkSocket, chain: ChainName): boolean {
+  return askChain(socket, chain) !== undefined;
+}
+
+function askChain(socket: NetlinkSocket, chain: ChainName): Uint8Array | undefined {
+  return getIfExists(socket, `look up ${describe(chain)}`, NFT_MSG_GETCHAIN, chainMessage, naming(chain));
 }
 
 /** The chains of a table, in the order in which they were made. Throws NetlinkError. */

@@ -147,7 +147,10 @@ function elementRequests(
     const { family, table, name } = first.set;
     const more = group.length === 1 ? "" : ` and ${group.length - 1} more`;
     const operation = `${verb} element ${describe(first)}${more} of set ${family} "${table}" "${name}"`;
-    const value = { ...headerFor(family), table, set: name, ...extra, elements: group.flatMap(encodeElement) };
+    const encoded: ElementAttributes[] = [];
+    // Loops here and below, because the first use of flatMap, every, some or at costs a process 12 to 60 µs.
+    for (const element of group) encoded.push(...encodeElement(element));
+    const value = { ...headerFor(family), table, set: name, ...extra, elements: encoded };
     return request(operation, type, flags, elementListMessage, value);
   });
 }
@@ -156,7 +159,7 @@ function elementRequests(
 function groupBySet(elements: readonly NftElement[]): NftElement[][] {
   const groups: NftElement[][] = [];
   for (const element of elements) {
-    const group = groups.at(-1);
+    const group = groups[groups.length - 1];
     if (group !== undefined && group.length < ELEMENTS_PER_MESSAGE && isSameSet(group[0]?.set, element.set)) {
       group.push(element);
     } else {

@@ -39,8 +39,12 @@ export function numberItem(type: number, value: number): UserdataItem {
 /** The bytes of items. Throws TypeError when they are more than the kernel takes. */
 export function encodeUserdata(items: readonly UserdataItem[]): Uint8Array {
   let length = 0;
-  for (const { value } of items) length += 2 + value.length;
-  if (length > MAX_USERDATA || items.some(({ value }) => value.length > 255)) {
+  let longest = 0;
+  for (const { value } of items) {
+    length += 2 + value.length;
+    longest = Math.max(longest, value.length);
+  }
+  if (length > MAX_USERDATA || longest > 255) {
     throw new TypeError(`A comment is longer than the kernel keeps: ${MAX_USERDATA} bytes with all else`);
   }
   const bytes = new Uint8Array(length);
