@@ -314,6 +314,14 @@ export interface NftIptablesResource extends Placed {
   readonly adminChain: string;
 }
 
+/** What another plugin has put into a chain of iptables-nft to accept an address: only removed. */
+export interface NftIptablesRulesResource extends Placed {
+  readonly kind: "nft-iptables-rules";
+  readonly family: "ip" | "ip6";
+  readonly chain: string;
+  readonly address: string;
+}
+
 /** One rule at the end of a chain that is there, told from others by its comment. */
 export interface NftRuleResource extends Placed {
   readonly kind: "nft-rule";
@@ -385,6 +393,7 @@ export type Resource =
   | NftChainResource
   | NftAdminChainResource
   | NftIptablesResource
+  | NftIptablesRulesResource
   | NftRuleResource
   | NftElementResource
   | NftOwnedResource

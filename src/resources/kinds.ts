@@ -57,6 +57,11 @@ const nftIptables = late(
   () => import("./nft-iptables.ts"),
   () => require("./nft-iptables.ts"),
 );
+const nftIptablesRules = late(
+  [],
+  () => import("./nft-iptables-rules.ts"),
+  () => require("./nft-iptables-rules.ts"),
+);
 
 /** All but leases, which IPAM plugins hold. */
 export type KernelKinds = { readonly [K in Exclude<ResourceKindName, "lease">]: ResourceKind<ResourceOf<K>> };
@@ -96,6 +101,9 @@ export const kernelKinds: KernelKinds = {
   },
   get "nft-iptables"() {
     return nftIptables().nftIptables;
+  },
+  get "nft-iptables-rules"() {
+    return nftIptablesRules().nftIptablesRules;
   },
   get "nft-rule"() {
     return nft().nftRule;

@@ -7,10 +7,19 @@ import { beforeAll, describe, expect } from "bun:test";
 import { goPlugin } from "../support/attachment-cases.ts";
 import { checkChain, delChain } from "../support/chain.ts";
 import { type Need, needs, program, root } from "../support/needs.ts";
-import { expectBuilt, PLUGINS, testHosts } from "../support/plugin-calls.ts";
+import { expectBuilt, PLUGINS, succeed, testHosts, withResult } from "../support/plugin-calls.ts";
 import { peerPlugins } from "../support/programs.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
-import { brNetfilter, makeStage, type Paths, podOf, reach, redirectTo, type Scene } from "./firewall-stage.ts";
+import {
+  brNetfilter,
+  makeStage,
+  type Paths,
+  type Pod,
+  podOf,
+  reach,
+  redirectTo,
+  type Scene,
+} from "./firewall-stage.ts";
 
 beforeAll(expectBuilt);
 const hosts = testHosts();
@@ -118,6 +127,23 @@ describe.concurrent("in one chain", () => {
     await delChain(stage.host, ours, ours.chain, ours.result);
     expect(await reach(stage, ["a1 outside"])).toEqual({ "a1 outside": "46" });
   });
+});
+
+needs(...needed)("what the Go firewall has made for a container goes with our DEL, and nothing else", async () => {
+  const scene = { containers: ["a1", "a2"], policy: "DROP" } as const;
+  const { host, pods } = await makeStage(hosts, { ...scene, networks: networks("open") }, peerPlugins);
+  const [a1, a2] = [podOf(pods, "a1"), podOf(pods, "a2")];
+  const rules = () => host.netns.sh("iptables-nft -S CNI-FORWARD; ip6tables-nft -S CNI-FORWARD").split("\n");
+  const mine =
+    ({ addresses }: Pod) =>
+    (rule: string) =>
+      addresses.some((address) => rule.includes(`${address}/`));
+  const before = rules();
+  expect(before.filter(mine(a1))).toHaveLength(4);
+  const config = withResult(a1.chain.at(-1)?.config ?? { name: "", type: "" }, a1.result);
+  await succeed(host, { verb: "DEL", container: a1, config });
+  expect(rules()).toEqual(before.filter((rule) => !mine(a1)(rule)));
+  expect(rules().filter(mine(a2))).toHaveLength(4);
 });
 
 needs(...needed, brNetfilter)("each intended difference is met", () => {

@@ -152,6 +152,14 @@ describe("ingressPolicy", () => {
   }
 });
 
+test("without record what the reference plugin has made for the addresses goes", () => {
+  expect(ofKind(plan({}, { adopted: prevResult }), "nft-iptables-rules")).toEqual([
+    { kind: "nft-iptables-rules", where: "host", family: "ip", chain: "CNI-FORWARD", address: "10.1.0.5" },
+    { kind: "nft-iptables-rules", where: "host", family: "ip6", chain: "CNI-FORWARD", address: "fd01::5" },
+  ]);
+  expect(ofKind(plan(), "nft-iptables-rules")).toEqual([]);
+});
+
 test("without record and result whatever carries the owner's comment goes", () => {
   const planned = planWith(firewall, { ingressPolicy: "isolated" }, { recovering: true });
   const lost = ofKind(planned, "nft-owned");

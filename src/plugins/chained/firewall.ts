@@ -33,7 +33,7 @@ export const firewall: Planner<FirewallConfig> = {
 };
 
 function planFirewall(config: FirewallConfig, facts: Facts) {
-  const { key, prevResult, recovering } = facts;
+  const { key, prevResult, adopted, recovering } = facts;
   const addresses = (prevResult?.ips ?? []).map(({ address }) => address.slice(0, address.lastIndexOf("/")));
   const resources: Resource[] = [
     forwardPart(),
@@ -41,6 +41,7 @@ function planFirewall(config: FirewallConfig, facts: Facts) {
     ...(config.passIptables ? planIptables(config.adminChain, addresses) : []),
     ...planIngress(config.ingressPolicy, facts),
     ...addresses.map((address) => element(key, addressSet(familyOf(address)), address)),
+    ...(adopted === undefined ? [] : addresses.map(planReferenceRules)),
     ...(recovering ? planLost(key) : []),
   ];
   return { resources, result: prevResult ?? {} };
@@ -154,6 +155,12 @@ function planIptables(adminChain: string, addresses: readonly string[]): Resourc
     mark: ACCEPTED_MARK,
     adminChain,
   }));
+}
+
+/** What the reference plugin had made for an address before a change-over. */
+function planReferenceRules(address: string): Resource {
+  const family = familyOf(address) === 4 ? "ip" : "ip6";
+  return { kind: "nft-iptables-rules", where: "host", family, chain: "CNI-FORWARD", address };
 }
 
 /** The policy is the bridge's, as in the reference plugin: also other networks' containers on it come under it. */
