@@ -46,6 +46,19 @@ type Kill = { readonly step: number } | { readonly after: number };
 /** A chain's call that was killed. */
 class Killed extends Error {}
 
+/** A chain's call that was answered with an error. */
+class Refused extends Error {
+  readonly code: unknown;
+
+  constructor(message: string, code: unknown) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** The code of ConflictError. */
+const CONFLICT = 103;
+
 export class Node {
   /** How often each kind of operation came to its end. */
   readonly counts = new Map<string, number>();
@@ -124,9 +137,22 @@ export class Node {
     } else if (attachment.state === "live" && random.below(2) === 0) {
       await this.#check(attachment);
       this.#count("CHECK");
+    } else if (attachment.state === "uncertain" && random.below(3) === 0) {
+      await this.#addAgain(attachment, random);
     } else {
       await this.#perhapsKilled("DEL", attachment, random);
     }
+  }
+
+  /** Tries again after a kill; a plugin of the chain that had come to its end before does not do it twice. */
+  async #addAgain(attachment: Attachment, random: Random): Promise<void> {
+    delete attachment.result;
+    try {
+      await this.#perhapsKilled("ADD", attachment, random);
+    } catch (error) {
+      if (!(error instanceof Refused && error.code === CONFLICT)) throw error;
+    }
+    this.#count("ADD again");
   }
 
   async #perhapsKilled(verb: "ADD" | "DEL", attachment: Attachment, random: Random): Promise<void> {
@@ -232,8 +258,9 @@ export class Node {
     if (outcome.status === 0) return outcome.answer as Result;
     const { verb, config, container } = request;
     const whose = container === undefined ? config.name : `${config.name} ${container.id}`;
-    throw new Error(
+    throw new Refused(
       `${verb} of ${config.type} for ${whose}: status ${outcome.status}: ${outcome.stdout}${outcome.stderr}`,
+      (outcome.answer as { code?: unknown } | undefined)?.code,
     );
   }
 
