@@ -44,6 +44,8 @@ export async function answering(
           port,
           socket: {
             data: (socket, _, from, address) => void socket.send(`${name} ${plain(address)}`, from, address),
+            // A client may have gone before its answer came.
+            error() {},
           },
         }),
       ),
