@@ -31,7 +31,8 @@ const vrf: VrfLink = { kind: "link", type: "vrf", where: "container", name: "red
 function withUplink(inContainer = false): Place {
   const place = fresh();
   for (const { sh } of inContainer ? [place.host, place.container] : [place.host]) {
-    sh("ip link add up0 type veth peer name far0 && ip link set up0 up && ip link set far0 up");
+    sh(`ip link add up0 type veth peer name far0 && ip link set up0 up && ip link set far0 up
+      until ip link show far0 | grep -q "state UP" && ip link show up0 | grep -q "state UP"; do sleep 0.01; done`);
   }
   return place;
 }
