@@ -6,6 +6,8 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { Glob } from "bun";
+import { IN_VM } from "../test/support/vm.ts";
+import { readChosen, readReport, type Tally } from "./report.ts";
 import { cache } from "./setup/cache.ts";
 import { findContainerd } from "./setup/containerd.ts";
 import { installTools } from "./setup/packages.ts";
@@ -15,12 +17,6 @@ import type { VmParts } from "./vm/machine.ts";
 import { isForVm, runVmSuite } from "./vm/suite.ts";
 
 const root = join(import.meta.dir, "..");
-
-interface Tally {
-  passed: number;
-  failed: number;
-  skipped: number;
-}
 
 /**
  * The suites, in the order in which they build on each other; a file belongs to the first that matches. The last, vm,
@@ -91,7 +87,7 @@ function runSuite(suite: string, environment: Record<string, string>): void {
     stdout: "inherit",
     stderr: "inherit",
   });
-  finish(suite, exitCode, readOrEmpty(report), readOrEmpty(skipList), start);
+  finish(suite, exitCode, readReport(readOrEmpty(report)), readOrEmpty(skipList), start);
 }
 
 async function runVm(vm: VmParts, files: readonly string[], environment: Record<string, string>): Promise<void> {
@@ -100,26 +96,18 @@ async function runVm(vm: VmParts, files: readonly string[], environment: Record<
   const output = (bytes: Uint8Array) => process.stdout.write(bytes);
   try {
     const { exitCode, report, skips } = await runVmSuite({ vm, root, files, environment, cache, output, say });
-    finish("vm", exitCode, report, skips, start);
+    finish("vm", exitCode, readChosen(report, IN_VM), skips, start);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
-    finish("vm", 1, "", "", start);
+    finish("vm", 1, readReport(""), "", start);
   }
 }
 
-function finish(suite: string, exitCode: number | null, report: string, skipList: string, start: number): void {
-  const tally = readReport(report);
+function finish(suite: string, exitCode: number | null, tally: Tally, skipList: string, start: number): void {
   // A file that fails to load, or a hook that throws, fails the run without a failed test.
   if (exitCode !== 0 && tally.failed === 0) tally.failed = 1;
   skips.push(...skipList.split("\n").filter((line) => line !== ""));
   count(suite, tally, (performance.now() - start) / 1000);
-}
-
-function readReport(text: string): Tally {
-  const head = /<testsuites[^>]*\btests="(\d+)"[^>]*\bfailures="(\d+)"[^>]*\bskipped="(\d+)"/.exec(text);
-  if (head === null) return { passed: 0, failed: 1, skipped: 0 };
-  const [tests, failed, skipped] = head.slice(1).map(Number) as [number, number, number];
-  return { passed: tests - failed - skipped, failed, skipped };
 }
 
 function readOrEmpty(path: string): string {

@@ -27,9 +27,16 @@ mount -t devpts pts /root/dev/pts
 mount -t tmpfs shm /root/dev/shm
 mount -t tmpfs run /root/run
 
-# The kernel asks for modules by this program, for it finds none of its own on the host.
-mkdir -p /root/.vm/answers /root/lib/modules
-cp /bin/busybox /root/.vm/modprobe
+# The kernel asks for modules by this program, for it finds none of its own on the host. Asked for a module that is being
+# loaded, busybox would say that it is there.
+mkdir -p /root/.vm/answers /root/.vm/loading /root/lib/modules
+cp /bin/busybox /root/.vm/busybox
+cat >/root/.vm/modprobe <<'END'
+#!/.vm/busybox sh
+for name; do :; done
+exec flock "/.vm/loading/$name" /.vm/busybox modprobe "$@"
+END
+chmod +x /root/.vm/modprobe
 echo /.vm/modprobe >/proc/sys/kernel/modprobe
 mount -t tmpfs modules /root/lib/modules
 mkdir "/root/lib/modules/$(uname -r)"

@@ -3,6 +3,7 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { presentFeatures } from "../../test/support/kernel.ts";
+import { IN_VM } from "../../test/support/vm.ts";
 import { ANSWERS, runInVm, VmPanic, type VmParts } from "./machine.ts";
 
 /** Three minutes are the aim, on a machine that does nothing else. */
@@ -31,9 +32,15 @@ export interface VmOutcome {
   readonly skips: string;
 }
 
-/** Whether a test file has tests for the virtual machine: it says so by what it imports. */
+/** Whether a test file has tests for the virtual machine: it imports what names needs of the kernel, or what does. */
 export function isForVm(path: string): boolean {
-  return /^import .*support\/kernel\.ts";$/m.test(readFileSync(path, "utf8"));
+  return path.endsWith("/test/support/kernel.ts") || importsOf(path).some(isForVm);
+}
+
+/** The files of the tests that a file imports. */
+function importsOf(path: string): string[] {
+  const found = readFileSync(path, "utf8").matchAll(/^(?:import|export|\}) .*from "(\.[^"]+)";$/gm);
+  return [...found].map(([, name = ""]) => join(path, "..", name)).filter((one) => one.includes("/test/"));
 }
 
 /** Runs test files in the virtual machine. Throws where it comes to no end. */
@@ -49,7 +56,8 @@ export async function runVmSuite({ vm, root, files, environment, cache, output, 
     TENDRIL_TEST_OUTSIDE: presentFeatures().join(","),
     TENDRIL_TEST_SKIPS: `${ANSWERS}/${SKIPS}`,
   };
-  const options = ["--timeout", "180000", "--reporter=junit", `--reporter-outfile=${ANSWERS}/${REPORT}`];
+  const pattern = `--test-name-pattern=${RegExp.escape(IN_VM)}`;
+  const options = ["--timeout", "180000", pattern, "--reporter=junit", `--reporter-outfile=${ANSWERS}/${REPORT}`];
   const command = [process.execPath, "test", ...options, ...files.map((file) => `./${file}`)];
   const script = [
     ...Object.entries(variables).map(([name, value]) => `export ${name}=${quote(value)}`),

@@ -46,10 +46,10 @@ export function compareWithPeers(
   const met = new Set<IntendedDifference>();
 
   for (const group of groups) {
-    const { plugin, cases } = group;
+    const { plugin, cases, name = plugin } = group;
     const test = needs(...needed, ...needsOf(group));
 
-    describe.concurrent(`the Go ${plugin} and ours come to the same with`, () => {
+    describe.concurrent(`the Go ${name} and ours come to the same with`, () => {
       for (const each of cases) {
         test(each.name, async () => {
           const pair = makePair(hosts, group, each);
@@ -78,7 +78,7 @@ export function compareWithPeers(
             }),
           );
           if (theirs === undefined || ours === undefined) throw new Error("The pair is not two");
-          expect(unintended(plugin, each.name, differences(theirs, ours), met)).toEqual([]);
+          expect(unintended(name, each.name, differences(theirs, ours), met)).toEqual([]);
           // Both are right, not only alike.
           for (const address of each.reaches ?? [])
             expect({ address, reached: ours.get(`reaches ${address}`) }).toEqual({ address, reached: "true" });
@@ -104,17 +104,12 @@ function add(all: Facts, phase: string, facts: Facts): void {
   for (const [key, value] of facts) all.set(`${phase} ${key}`, value);
 }
 
-function unintended(
-  plugin: string,
-  name: string,
-  found: readonly Difference[],
-  met: Set<IntendedDifference>,
-): string[] {
+function unintended(group: string, name: string, found: readonly Difference[], met: Set<IntendedDifference>): string[] {
   return found.flatMap(({ where, theirs, ours }) => {
     const values = `${theirs} → ${ours}`;
     const known = intended.find(
       (each) =>
-        (each.plugins?.includes(plugin) ?? true) &&
+        (each.plugins?.includes(group) ?? true) &&
         (each.cases?.test(name) ?? true) &&
         each.where.test(where) &&
         each.values.test(values),

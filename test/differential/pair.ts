@@ -84,20 +84,26 @@ export interface Sight {
 export async function look({ host, container }: Machine): Promise<Sight> {
   const deadline = performance.now() + PATIENCE_MS;
   let settled = false;
+  // A look costs many processes, which is much where the processor is emulated.
+  let pause = 50;
   for (;;) {
     const [onHost, inContainer] = await Promise.all([dump(host.netns.netns), dump(container.namespace.netns)]);
     if (settled || performance.now() > deadline) return { onHost, inContainer };
     settled = isSettled(onHost) && isSettled(inContainer);
-    if (!settled) await Bun.sleep(100);
+    pause *= 2;
+    if (!settled) await Bun.sleep(pause);
   }
 }
 
 /** Puts names in the place of what each plugin chooses for itself: the host's end of the pair, MACs, link-local addresses. */
 export function renaming(machine: Machine, { onHost, inContainer }: Sight, askedMac = ""): (text: string) => string {
   const names = new Map<string, string>([[machine.container.netns, "NETNS"]]);
-  for (const { ifname, address } of onHost.links) {
-    // As both name the ends that they choose names for.
-    if (/^veth[0-9a-z]{8,}$/.test(ifname)) names.set(ifname, "VETH").set(address, "MAC of VETH");
+  for (const { ifname, address, link } of onHost.links) {
+    // As both name the ends that they choose names for. Where the other end is in the host too it tells which pair it is.
+    if (/^veth[0-9a-z]{8,}$/.test(ifname)) {
+      const name = typeof link === "string" ? `VETH of ${link}` : "VETH";
+      names.set(ifname, name).set(address, `MAC of ${name}`);
+    }
     // A bridge without a MAC of its own has the one of its port.
     else if (ifname !== "lo" && !names.has(address)) names.set(address, `MAC of ${ifname}`);
   }

@@ -20,6 +20,8 @@ export interface Dump {
   readonly routes: readonly Json[];
   readonly rules: readonly Json[];
   readonly neighbours: readonly Json[];
+  /** Of the ports of bridges that filter them. */
+  readonly vlans: readonly Json[];
   readonly qdiscs: readonly Json[];
   /** For what links receive. */
   readonly filters: readonly Json[];
@@ -61,6 +63,7 @@ export async function dump(netns: Netns): Promise<Dump> {
     routes: [...routes4.map(family(4)), ...routes6.map(family(6))],
     rules: [...rules4.map(family(4)), ...rules6.map(family(6))],
     neighbours: [...neighbours4, ...neighbours6],
+    vlans: (links as LinkJson[]).some(filtersVlans) ? await bridgeVlans(netns) : [],
     ...control,
     sysctls: inNetns(netns, () => readParameters(names)),
   };
@@ -84,11 +87,20 @@ async function ipJson(netns: Netns, options: string[], batch: string): Promise<J
   return shown.split("\n").map((line) => JSON.parse(line) as Json[]);
 }
 
+async function bridgeVlans(netns: Netns): Promise<Json[]> {
+  return JSON.parse(await run(netns, ["bridge", "-j", "vlan", "show"])) as Json[];
+}
+
 async function run(netns: Netns, command: string[], stdin = ""): Promise<string> {
   const child = inNetns(netns, () => Bun.spawn(command, { stdin: new Blob([stdin]), stdout: "pipe", stderr: "pipe" }));
   const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   if ((await child.exited) !== 0) throw new Error(`${command.join(" ")}: ${stderr}`);
   return stdout.trim();
+}
+
+function filtersVlans({ linkinfo }: LinkJson): boolean {
+  const data = (linkinfo as Json | undefined)?.info_data as Json | undefined;
+  return data?.vlan_filtering === 1;
 }
 
 function readParameters(names: readonly string[]): Record<string, string> {
@@ -168,6 +180,10 @@ export function factsOf(found: Dump, rename: (text: string) => string): Facts {
   for (const { dev, protocol, pref, kind, options = {} } of found.filters) {
     const { fh = "none", ...rest } = options as Json;
     note(`filter ${dev} ${pref} ${protocol} ${kind} ${fh}`, words(rest, /actions\/\d+\/index/));
+  }
+  for (const { ifname, vlans } of found.vlans) {
+    for (const { vlan, flags = [] } of vlans as Json[])
+      note(`VLAN ${vlan} of ${ifname}`, (flags as string[]).join(","));
   }
   for (const [name, value] of Object.entries(found.sysctls)) note(`sysctl ${name}`, value);
   return facts;

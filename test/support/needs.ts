@@ -2,6 +2,7 @@
 
 import { test } from "bun:test";
 import { appendFileSync } from "node:fs";
+import { IN_VM, insideVm, vm } from "./vm.ts";
 
 /** Says what is missing, or undefined when it is there. */
 export type Need = () => string | undefined;
@@ -10,9 +11,6 @@ export type Need = () => string | undefined;
 export type KernelNeed = Need & { readonly feature: string };
 
 type TestFunction = (name: string, work: () => void | Promise<void>, timeout?: number) => void;
-
-/** What the test command says of the vm suite: that this is it, or that it comes after this one. */
-const vm = process.env.TENDRIL_TEST_VM;
 
 /** What the kernel outside has, on which the tests that need no more have been run. */
 const outside = process.env.TENDRIL_TEST_OUTSIDE?.split(",") ?? [];
@@ -24,16 +22,18 @@ const outside = process.env.TENDRIL_TEST_OUTSIDE?.split(",") ?? [];
  * which the kernel outside does not meet is run there; before the virtual machine's turn the test is left to it.
  */
 export function needs(...list: readonly Need[]): TestFunction {
-  if (vm === "inside" && !list.some((need) => isOfKernel(need) && !outside.includes(need.feature))) return () => {};
+  if (insideVm && !list.some((need) => isOfKernel(need) && !outside.includes(need.feature))) return () => {};
   for (const need of list) {
     const missing = need();
     if (missing === undefined) continue;
     if (!isOfKernel(need)) return skip(missing);
-    if (vm === "inside") return failing(missing);
+    if (insideVm) return failing(missing);
     if (vm === "follows") return (name) => console.warn(`${name} [left to the vm suite: ${missing}]`);
     return skip(`${missing} (the vm suite runs it)`);
   }
-  return (name, work, timeout) => test(name, work, timeout);
+  return insideVm
+    ? (name, work, timeout) => test(`${name}${IN_VM}`, work, timeout)
+    : (name, work, timeout) => test(name, work, timeout);
 }
 
 function isOfKernel(need: Need): need is KernelNeed {
@@ -46,13 +46,13 @@ function skip(reason: string): TestFunction {
     console.warn(shown);
     // The test command gathers the reasons for its last lines.
     if (process.env.TENDRIL_TEST_SKIPS) appendFileSync(process.env.TENDRIL_TEST_SKIPS, `${shown}\n`);
-    test.skip(shown, work);
+    test.skip(insideVm ? `${shown}${IN_VM}` : shown, work);
   };
 }
 
 function failing(missing: string): TestFunction {
   return (name) =>
-    test(name, () => {
+    test(`${name}${IN_VM}`, () => {
       throw new Error(`The virtual machine is there for this test, but ${missing}`);
     });
 }

@@ -25,6 +25,8 @@ export interface DifferentialCase {
 /** The configurations of one plugin, or of chains with it. */
 export interface PluginCases {
   readonly plugin: string;
+  /** What the group is called, where not by its plugin. */
+  readonly name?: string;
   /** What the first configuration of all chains has. */
   readonly base: { readonly type: string } & Fields;
   readonly cases: readonly DifferentialCase[];
