@@ -13,9 +13,11 @@ const RTM_SETLINK = 19;
 /** @see linux/if_bridge.h */
 const BRIDGE_VLAN_INFO_PVID = 2;
 const BRIDGE_VLAN_INFO_UNTAGGED = 4;
+const BRIDGE_VLAN_INFO_RANGE_BEGIN = 8;
+const BRIDGE_VLAN_INFO_RANGE_END = 16;
 const IFLA_BRIDGE_VLAN_INFO = 2;
-/** @see linux/rtnetlink.h */
-const RTEXT_FILTER_BRVLAN = 2;
+/** Neighbouring VLANs as one range: else a port with all has more to tell than a datagram holds. @see linux/rtnetlink.h */
+const RTEXT_FILTER_BRVLAN_COMPRESSED = 4;
 
 interface BridgeVlanHeader {
   family: number;
@@ -67,15 +69,29 @@ export function deletePortVlan(index: number, port: string, vlan: number): Netli
 
 /** The VLANs of a port. Throws NetlinkError. */
 export function listPortVlans(socket: NetlinkSocket, index: number): PortVlan[] {
-  const which = { family: AF_BRIDGE, index: 0, extendedMask: RTEXT_FILTER_BRVLAN };
-  return socket
+  const which = { family: AF_BRIDGE, index: 0, extendedMask: RTEXT_FILTER_BRVLAN_COMPRESSED };
+  const entries = socket
     .dump(request("list VLANs of bridge ports", RTM_GETLINK, 0, bridgeVlanMessage, which))
     .map(({ payload }) => bridgeVlanMessage.read(payload))
     .filter((port) => port.index === index)
-    .flatMap((port) => port.vlans ?? [])
-    .map(({ flags, vlan }) => ({
-      vlan,
-      pvid: (flags & BRIDGE_VLAN_INFO_PVID) !== 0,
-      untagged: (flags & BRIDGE_VLAN_INFO_UNTAGGED) !== 0,
-    }));
+    .flatMap((port) => port.vlans ?? []);
+  return portVlansOf(entries);
+}
+
+/** The VLANs of entries, of which two stand for all from the one's to the other's. */
+export function portVlansOf(entries: readonly BridgeVlanInfo[]): PortVlan[] {
+  const vlans: PortVlan[] = [];
+  let first: number | undefined;
+  for (const { flags, vlan } of entries) {
+    if ((flags & BRIDGE_VLAN_INFO_RANGE_BEGIN) !== 0) {
+      first = vlan;
+      continue;
+    }
+    const from = (flags & BRIDGE_VLAN_INFO_RANGE_END) === 0 ? vlan : (first ?? vlan);
+    first = undefined;
+    const pvid = (flags & BRIDGE_VLAN_INFO_PVID) !== 0;
+    const untagged = (flags & BRIDGE_VLAN_INFO_UNTAGGED) !== 0;
+    for (let id = from; id <= vlan; id++) vlans.push({ vlan: id, pvid, untagged });
+  }
+  return vlans;
 }
