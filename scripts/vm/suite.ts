@@ -13,6 +13,8 @@ const SECONDS = 600;
 const REPORT = "junit.xml";
 const SKIPS = "skips.txt";
 
+const KERNEL_NEEDS = join(import.meta.dir, "../../test/support/kernel.ts");
+
 export interface VmSuite {
   readonly vm: VmParts;
   /** The project's folder, and the test files from there. */
@@ -34,7 +36,10 @@ export interface VmOutcome {
 
 /** Whether a test file has tests for the virtual machine: it imports what names needs of the kernel, or what does. */
 export function isForVm(path: string): boolean {
-  return path.endsWith("/test/support/kernel.ts") || importsOf(path).some(isForVm);
+  const seen = new Set([path]);
+  // What is added on the way is gone through, too.
+  for (const file of seen) for (const imported of importsOf(file)) seen.add(imported);
+  return seen.has(KERNEL_NEEDS);
 }
 
 /** The files of the tests that a file imports. */
