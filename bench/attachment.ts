@@ -1,6 +1,7 @@
 /** ADD and DEL of one pod, again and again. */
 
-import { type BenchHost, bridgeConfig, call, makePods, type Pod, type Side } from "./host.ts";
+import { type Attachment, addChain, type Chain, deleteChain, total } from "./chain.ts";
+import { type BenchHost, makePods, type Pod, type Side } from "./host.ts";
 import { type Bench, type Comparison, type Sample, sums } from "./measurement.ts";
 
 /** Pods live longer than the work that the kernel puts off when links come and go; it is not to be timed. */
@@ -14,16 +15,21 @@ export interface Contender {
   once(counts: boolean): void;
 }
 
-/** One side with a host and a pod of its own; `more` is added to its configuration. */
-export function contender(bench: Bench, side: Side, more: object = {}): Contender {
+/** One side with a host and a pod of its own. */
+export function contender(bench: Bench, side: Side, chain: Chain): Contender {
   const [pod] = makePods(1);
   if (pod === undefined) throw new Error("There is no pod");
-  return contenderOn(bench.host(side), pod, more);
+  return contenderOn(bench.host(side), pod, chain);
+}
+
+/** Of a chain all plugins are timed, or the last one. */
+export interface Timing {
+  readonly number?: number;
+  readonly only?: "last";
 }
 
 /** The result of ADD is handed to DEL, and no container has an ID twice, as with runtimes. */
-export function contenderOn(host: BenchHost, pod: Pod, more: object = {}): Contender {
-  const config = bridgeConfig(host, more);
+export function contenderOn(host: BenchHost, pod: Pod, chain: Chain, { number = 0, only }: Timing = {}): Contender {
   const add: Sample[] = [];
   const del: Sample[] = [];
   let containers = 0;
@@ -33,15 +39,14 @@ export function contenderOn(host: BenchHost, pod: Pod, more: object = {}): Conte
     del,
     once(counts) {
       containers++;
-      const container = { ...pod, id: `${pod.id}-${containers}` };
-      const added = call("bridge", { host, verb: "ADD", pod: container, config });
-      const prevResult = JSON.parse(added.output);
+      const attachment: Attachment = { host, chain, pod: { ...pod, id: `${pod.id}-${containers}` }, number };
+      const added = addChain(attachment);
       Bun.sleepSync(PAUSE_MS);
-      const deleted = call("bridge", { host, verb: "DEL", pod: container, config: { ...config, prevResult } });
+      const deleted = deleteChain(attachment, added.result);
       Bun.sleepSync(PAUSE_MS);
       if (!counts) return;
-      add.push(added);
-      del.push(deleted);
+      add.push(total(only === "last" ? added.steps.slice(-1) : added.steps));
+      del.push(total(only === "last" ? deleted.steps.slice(0, 1) : deleted.steps));
     },
   };
 }
@@ -49,6 +54,7 @@ export function contenderOn(host: BenchHost, pod: Pod, more: object = {}): Conte
 /** Highest ratios that are good enough. */
 export interface Goals {
   readonly add?: number;
+  readonly del?: number;
   readonly both?: number;
 }
 
@@ -62,7 +68,7 @@ export function compare(what: string, measured: Contender, against: Contender, g
   });
   return [
     line("ADD", ({ add }) => add, goals.add),
-    line("DEL", ({ del }) => del),
+    line("DEL", ({ del }) => del, goals.del),
     line("ADD+DEL", ({ add, del }) => sums(add, del), goals.both),
   ];
 }

@@ -1,7 +1,7 @@
 /**
  * A host for plugins to work on, and how they are run and timed there.
  *
- * The whole suite runs in a mount namespace with tmpfs over /run (scripts/bench.ts), so leases, records and what the
+ * The whole suite runs in a mount namespace with tmpfs over /run and /var/lib (scripts/bench.ts), so leases, records and what the
  * plugins' tools lock lie in memory for both sides alike, and nothing is left of them afterwards.
  */
 
@@ -33,6 +33,8 @@ export interface Call {
   readonly host: BenchHost;
   readonly verb: "ADD" | "DEL" | "VERSION";
   readonly pod?: Pod;
+  /** The interface in the pod; `eth0` where absent. */
+  readonly ifname?: string;
   readonly config: object;
 }
 
@@ -69,21 +71,8 @@ export function makePods(number: number): Pod[] {
   });
 }
 
-/** A network configuration of the bridge plugin with host-local. */
-export function bridgeConfig(host: BenchHost, more: object = {}): object {
-  return {
-    cniVersion: "1.0.0",
-    name: host.network,
-    type: "bridge",
-    bridge: "bench0",
-    isDefaultGateway: true,
-    ipam: { type: "host-local", ranges: [[{ subnet: "10.200.0.0/16" }]], dataDir: `${host.folder}/leases` },
-    ...more,
-  };
-}
-
 /** Runs a plugin to its end. Throws unless it succeeds. */
-export function call(type: string, request: Call): Outcome {
+export function callPlugin(type: string, request: Call): Outcome {
   const path = `${request.host.side.plugins}/${type}`;
   const outcome = run([path], request);
   if (outcome.exitCode !== 0) throw new Error(`${path} ${request.verb}: ${outcome.output}`);
@@ -102,40 +91,34 @@ export function run(command: string[], request: Call): Outcome {
   return { ...cpuOf(done.resourceUsage), wall: end - start, exitCode: done.exitCode, output: files.finish() };
 }
 
-/** Starts many plugins at once. The time goes from before the first start to after the last end. */
-export async function callAtOnce(
-  type: string,
-  requests: readonly Call[],
-): Promise<{ readonly total: Sample; readonly outcomes: readonly Omit<Outcome, "wall">[] }> {
-  const all = requests.map((request) => ({ request, files: openFiles(request), env: environment(request) }));
+/** Runs a plugin to its end while others run. */
+export async function callApart(type: string, request: Call): Promise<Outcome> {
+  const { host } = request;
+  const files = openFiles(request);
+  const env = environment(request);
+  const cmd = [`${host.side.plugins}/${type}`];
   const start = performance.now();
-  const children = all.map(({ request: { host }, files, env }) =>
-    enterNetns(host.netns, home, () =>
-      Bun.spawn([`${host.side.plugins}/${type}`], {
-        env,
-        stdin: files.input,
-        stdout: files.output,
-        stderr: files.output,
-      }),
-    ),
+  const child = enterNetns(host.netns, home, () =>
+    Bun.spawn({ cmd, env, stdin: files.input, stdout: files.output, stderr: files.output }),
   );
-  await Promise.all(children.map(({ exited }) => exited));
+  const exitCode = await child.exited;
   const wall = performance.now() - start;
-  const outcomes = children.map((child, i) => ({
-    ...cpuOf(child.resourceUsage()),
-    exitCode: child.exitCode ?? -1,
-    output: all[i]?.files.finish() ?? "",
-  }));
-  return { total: { wall, cpu: outcomes.reduce((sum, { cpu }) => sum + cpu, 0) }, outcomes };
+  return { ...cpuOf(child.resourceUsage()), wall, exitCode, output: files.finish() };
 }
 
-function environment({ host, verb, pod }: Call): Record<string, string> {
+/** Runs a shell command on a host. Throws unless it succeeds. */
+export function shell(host: BenchHost, command: string): void {
+  const { exitCode, stderr } = inNetns(host.netns, () => Bun.spawnSync(["sh", "-c", command]));
+  if (exitCode !== 0) throw new Error(`${command}: ${stderr.toString()}`);
+}
+
+function environment({ host, verb, pod, ifname = "eth0" }: Call): Record<string, string> {
   return {
     PATH,
     TENDRIL_RUN_DIR: `${host.folder}/run`,
     CNI_COMMAND: verb,
     CNI_PATH: host.side.plugins,
-    ...(pod === undefined ? {} : { CNI_CONTAINERID: pod.id, CNI_NETNS: pod.netns, CNI_IFNAME: "eth0" }),
+    ...(pod === undefined ? {} : { CNI_CONTAINERID: pod.id, CNI_NETNS: pod.netns, CNI_IFNAME: ifname }),
   };
 }
 

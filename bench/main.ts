@@ -8,10 +8,13 @@ import { type BenchHost, makeHost, type Side } from "./host.ts";
 import { machine } from "./machine.ts";
 import type { Measurement } from "./measurement.ts";
 import { bridge } from "./measurements/bridge.ts";
-import { burst } from "./measurements/burst.ts";
-import { manyPods } from "./measurements/many-pods.ts";
+import { burst, chainBurst } from "./measurements/burst.ts";
+import { chain } from "./measurements/chain.ts";
+import { chainManyPods, manyPods } from "./measurements/many-pods.ts";
 import { masquerade } from "./measurements/masquerade.ts";
+import { plugins } from "./measurements/plugins.ts";
 import { version } from "./measurements/version.ts";
+import { type MeasurementName, measurementNames } from "./names.ts";
 import { formatLines, type Line, lineOf } from "./report.ts";
 
 /** What scripts/bench.ts hands over. */
@@ -26,20 +29,24 @@ export interface Task {
   readonly output?: string;
 }
 
-/** In the order of the report; the one that fills the machine comes last. */
-const measurements: readonly Measurement[] = [version, bridge, masquerade, burst, manyPods];
+const measurements: Readonly<Record<MeasurementName, Measurement>> = {
+  version,
+  bridge,
+  masquerade,
+  plugins,
+  chain,
+  burst,
+  "chain-burst": chainBurst,
+  "many-pods": manyPods,
+  "chain-many-pods": chainManyPods,
+};
 
 async function main(task: Task): Promise<void> {
   const say = (line: string) => console.log(line);
-  const unknown = task.only.filter((name) => measurements.every((each) => each.name !== name));
-  if (unknown.length > 0) {
-    throw new Error(
-      `There is no measurement ${unknown.join(", ")}, only ${measurements.map(({ name }) => name).join(", ")}`,
-    );
-  }
   const lines: Line[] = [];
-  for (const { name, about, run } of measurements) {
+  for (const name of measurementNames) {
     if (task.only.length > 0 && !task.only.includes(name)) continue;
+    const { about, run } = measurements[name];
     say(`${name}: ${about}`);
     const host = (side: Side): BenchHost => makeHost(side);
     lines.push(...(await run({ ...task, host, say })).map(lineOf));

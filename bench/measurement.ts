@@ -41,7 +41,6 @@ export interface Bench {
 }
 
 export interface Measurement {
-  readonly name: string;
   readonly about: string;
   run(bench: Bench): Promise<readonly Comparison[]> | readonly Comparison[];
 }

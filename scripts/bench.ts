@@ -6,6 +6,7 @@ import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import type { Task } from "../bench/main.ts";
+import { measurementNames } from "../bench/names.ts";
 import { compile } from "./build.ts";
 import { cache } from "./setup/cache.ts";
 import { findPeers } from "./setup/peers.ts";
@@ -14,22 +15,26 @@ const root = join(import.meta.dir, "..");
 
 /** Leases and records of both sides lie in memory. The machine's own folders and network are not touched. */
 const NAMESPACES = ["unshare", "--net", "--mount", "--propagation", "private"];
-const SET_UP = 'mount -t tmpfs tmpfs /run && mkdir /run/netns && ip link set lo up && exec "$@"';
+const SET_UP = `mount -t tmpfs tmpfs /run && mkdir /run/netns && mount -t tmpfs tmpfs /var/lib && mkdir /var/lib/cni &&
+  ip link set lo up && exec "$@"`;
 
 interface Options {
   readonly rounds: string;
-  readonly only: readonly string[];
   readonly output?: string;
 }
 
-const options = new Command("npm run bench --")
+const command = new Command("npm run bench --")
   .description("Measures the plugins against the reference ones")
+  .argument("[name...]", `measure only these: ${measurementNames.join(", ")}`)
   .option("--rounds <number>", "how often each side is run", "40")
-  .option("--only <name...>", "measure only these: version, bridge, masquerade, burst, many-pods", [])
   .option("--output <file>", "write the figures there as JSON")
-  .addHelpText("after", "\nExample:\n  npm run bench -- --only bridge masquerade --rounds 100 --output figures.json")
-  .parse()
-  .opts<Options>();
+  .addHelpText(
+    "after",
+    "\nExamples:\n  npm run bench chain plugins\n  npm run bench -- bridge --rounds 100 --output figures.json",
+  )
+  .parse();
+const only = command.args;
+const options = command.opts<Options>();
 
 async function main(): Promise<number> {
   if (process.getuid?.() !== 0) {
@@ -39,6 +44,11 @@ async function main(): Promise<number> {
   const rounds = Number(options.rounds);
   if (!Number.isInteger(rounds) || rounds < 1) {
     console.error(`--rounds must be a whole number above zero: "${options.rounds}"`);
+    return 1;
+  }
+  const unknown = only.filter((name) => !(measurementNames as readonly string[]).includes(name));
+  if (unknown.length > 0) {
+    console.error(`There is no measurement ${unknown.join(", ")}, only ${measurementNames.join(", ")}`);
     return 1;
   }
   mkdirSync(cache, { recursive: true });
@@ -61,11 +71,11 @@ async function main(): Promise<number> {
     peer: { name: "reference", plugins: peers.plugins },
     empty,
     rounds,
-    only: options.only,
+    only,
     ...(options.output === undefined ? {} : { output: resolve(options.output) }),
   };
-  const command = [process.execPath, join(root, "bench/main.ts"), JSON.stringify(task)];
-  const { exitCode } = Bun.spawnSync([...NAMESPACES, "sh", "-c", SET_UP, "sh", ...command], {
+  const child = [process.execPath, join(root, "bench/main.ts"), JSON.stringify(task)];
+  const { exitCode } = Bun.spawnSync([...NAMESPACES, "sh", "-c", SET_UP, "sh", ...child], {
     stdin: "ignore",
     stdout: "inherit",
     stderr: "inherit",

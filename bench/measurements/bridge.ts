@@ -1,12 +1,12 @@
 import { compare, contender } from "../attachment.ts";
+import { bridgeChain } from "../chains.ts";
 import { type Bench, interleave, type Measurement } from "../measurement.ts";
 
 export const bridge: Measurement = {
-  name: "bridge",
   about: "bridge with host-local and a default gateway: one pod is attached and detached",
   run(bench: Bench) {
-    const ours = contender(bench, bench.ours);
-    const peer = contender(bench, bench.peer);
+    const ours = contender(bench, bench.ours, bridgeChain());
+    const peer = contender(bench, bench.peer, bridgeChain());
     interleave(bench.rounds, [ours.once, peer.once]);
     return compare("bridge", ours, peer, { add: 0.75 });
   },

@@ -1,75 +1,88 @@
-import { type BenchHost, bridgeConfig, callAtOnce, makePods, type Pod } from "../host.ts";
+import { type Attached, type Attachment, addChainApart, type Chain, deleteChainApart, total } from "../chain.ts";
+import { bridgeChain, fivePlugins } from "../chains.ts";
+import { type BenchHost, makePods, type Side } from "../host.ts";
 import type { Bench, Measurement, Sample } from "../measurement.ts";
 
-const PODS = 100;
+export const burst = burstOf({ what: "", pods: 100, chain: bridgeChain(), goals: { add: 0.6, del: 0.7 } });
 
-export const burst: Measurement = {
-  name: "burst",
-  about: `${PODS} ADDs started at once on one bridge, then ${PODS} DELs`,
-  async run(bench: Bench) {
-    const pods = makePods(PODS);
-    const sides = [bench.ours, bench.peer].map((side) => ({
-      name: side.name,
-      host: bench.host(side),
-      add: [] as Sample[],
-      del: [] as Sample[],
-      faults: new Set<string>(),
-    }));
-    const rounds = Math.max(3, Math.ceil(bench.rounds / 8));
-    for (let round = 0; round < rounds; round++) {
-      const containers = pods.map(({ id, netns }) => ({ id: `${id}-${round}`, netns }));
-      for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
-        const added = await addAll(side.host, containers);
-        side.add.push(added.total);
-        if (added.fault !== undefined) side.faults.add(added.fault);
-        const deleted = await deleteAll(side.host, containers, added.results);
-        side.del.push(deleted.total);
-        if (deleted.fault !== undefined) side.faults.add(deleted.fault);
-      }
-    }
-    const [ours, peer] = sides;
-    if (ours === undefined || peer === undefined) throw new Error("There are no two sides");
-    const fault = ours.faults.size === 0 ? {} : { fault: [...ours.faults].join("; ") };
-    if (peer.faults.size > 0) bench.say(`  ${peer.name}: ${[...peer.faults].join("; ")}`);
-    const named = ({ name }: typeof ours, samples: Sample[]) => ({ name, samples });
-    return [
-      {
-        what: `${PODS} ADDs at once`,
-        measured: named(ours, ours.add),
-        against: named(peer, peer.add),
-        goal: 0.6,
-        ...fault,
-      },
-      {
-        what: `${PODS} DELs at once`,
-        measured: named(ours, ours.del),
-        against: named(peer, peer.del),
-        goal: 0.7,
-        ...fault,
-      },
-    ];
-  },
-};
+export const chainBurst = burstOf({ what: " of five plugins", pods: 200, chain: fivePlugins, goals: { add: 0.5 } });
 
-/** All must succeed with addresses that differ. */
-async function addAll(host: BenchHost, pods: readonly Pod[]) {
-  const config = bridgeConfig(host);
-  const calls = pods.map((pod) => ({ host, verb: "ADD" as const, pod, config }));
-  const { total, outcomes } = await callAtOnce("bridge", calls);
-  const results = outcomes.map(({ exitCode, output }) => (exitCode === 0 ? JSON.parse(output) : undefined));
-  const failed = outcomes.filter(({ exitCode }) => exitCode !== 0);
-  const addresses = new Set(results.map((result) => result?.ips[0].address));
-  if (failed.length > 0) return { total, results, fault: `${failed.length} ADDs failed: ${failed[0]?.output.trim()}` };
-  if (addresses.size < pods.length) return { total, results, fault: `only ${addresses.size} addresses differ` };
-  return { total, results };
+interface Burst {
+  readonly what: string;
+  readonly pods: number;
+  readonly chain: Chain;
+  readonly goals: { readonly add: number; readonly del?: number };
 }
 
-async function deleteAll(host: BenchHost, pods: readonly Pod[], results: readonly unknown[]) {
-  const calls = pods.map((pod, i) => {
-    const config = { ...bridgeConfig(host), ...(results[i] === undefined ? {} : { prevResult: results[i] }) };
-    return { host, verb: "DEL" as const, pod, config };
-  });
-  const { total, outcomes } = await callAtOnce("bridge", calls);
-  const failed = outcomes.filter(({ exitCode }) => exitCode !== 0);
-  return { total, fault: failed.length > 0 ? `${failed.length} DELs failed: ${failed[0]?.output.trim()}` : undefined };
+interface Contender {
+  readonly side: Side;
+  readonly host: BenchHost;
+  readonly add: Sample[];
+  readonly del: Sample[];
+  readonly faults: Set<string>;
+}
+
+function burstOf({ what, pods: number, chain, goals }: Burst): Measurement {
+  return {
+    about: `${number} ADDs${what} started at once on one bridge, then ${number} DELs`,
+    async run(bench: Bench) {
+      const pods = makePods(number);
+      const sides = [bench.ours, bench.peer].map(
+        (side): Contender => ({ side, host: bench.host(side), add: [], del: [], faults: new Set() }),
+      ) as [Contender, Contender];
+      const rounds = Math.max(3, Math.ceil(bench.rounds / (chain.plugins.length * 8)));
+      for (let round = 0; round < rounds; round++) {
+        for (const contender of round % 2 === 0 ? sides : sides.toReversed()) {
+          const attachments = pods.map(
+            (pod, i): Attachment => ({
+              host: contender.host,
+              chain,
+              pod: { ...pod, id: `${pod.id}-${round}` },
+              number: i,
+            }),
+          );
+          const added = await atOnce(
+            contender.add,
+            attachments.map((each) => () => addChainApart(each)),
+          );
+          note(contender, "ADDs", added);
+          const addresses = new Set(added.map(({ result }) => addressOf(result)));
+          if (addresses.size < number) contender.faults.add(`only ${addresses.size} addresses differ`);
+          const deleted = await atOnce(
+            contender.del,
+            attachments.map((each, i) => () => deleteChainApart(each, added[i]?.result)),
+          );
+          note(contender, "DELs", deleted);
+        }
+      }
+      const [ours, peer] = sides;
+      if (peer.faults.size > 0) bench.say(`  ${peer.side.name}: ${[...peer.faults].join("; ")}`);
+      const fault = ours.faults.size === 0 ? {} : { fault: [...ours.faults].join("; ") };
+      return (["add", "del"] as const).map((verb) => ({
+        what: `${number} ${verb.toUpperCase()}s${what} at once`,
+        measured: { name: ours.side.name, samples: ours[verb] },
+        against: { name: peer.side.name, samples: peer[verb] },
+        ...(goals[verb] === undefined ? {} : { goal: goals[verb] }),
+        ...fault,
+      }));
+    },
+  };
+}
+
+/** The time goes from before the first start to after the last end. */
+async function atOnce(samples: Sample[], starts: readonly (() => Promise<Attached>)[]): Promise<Attached[]> {
+  const start = performance.now();
+  const done = await Promise.all(starts.map((begin) => begin()));
+  const wall = performance.now() - start;
+  samples.push({ ...total(done.flatMap(({ steps }) => steps)), wall });
+  return done;
+}
+
+function note({ faults }: Contender, what: string, done: readonly Attached[]): void {
+  const failures = done.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
+  if (failures.length > 0) faults.add(`${failures.length} ${what} failed: ${failures[0]}`);
+}
+
+function addressOf(result: object | undefined): string | undefined {
+  return (result as { ips?: readonly { address: string }[] } | undefined)?.ips?.[0]?.address;
 }

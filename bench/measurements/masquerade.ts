@@ -1,17 +1,17 @@
 import { type Contender, compare, contender } from "../attachment.ts";
+import { bridgeChain } from "../chains.ts";
 import { type Bench, interleave, type Measurement } from "../measurement.ts";
 
 /** What the peer has; where iptables is installed it takes that unless told otherwise. */
 const backends = ["iptables", "nftables"] as const;
 
 export const masquerade: Measurement = {
-  name: "masquerade",
   about: "the same with ipMasq, against both of the peer's backends",
   run(bench: Bench) {
-    const ours = contender(bench, bench.ours, { ipMasq: true });
+    const ours = contender(bench, bench.ours, bridgeChain({ ipMasq: true }));
     const peers = backends
       .map((ipMasqBackend) => ({
-        ...contender(bench, bench.peer, { ipMasq: true, ipMasqBackend }),
+        ...contender(bench, bench.peer, bridgeChain({ ipMasq: true, ipMasqBackend })),
         name: `${bench.peer.name}, ${ipMasqBackend}`,
       }))
       .filter((peer) => worksFor(bench, peer));

@@ -2,7 +2,6 @@ import { makeHost, run } from "../host.ts";
 import { type Bench, interleave, type Measurement, type Sample } from "../measurement.ts";
 
 export const version: Measurement = {
-  name: "version",
   about: "a plugin's start: VERSION, against an empty program compiled the same way",
   run(bench: Bench) {
     const host = makeHost(bench.ours);
