@@ -58,6 +58,8 @@ export interface PodOptions {
   readonly fields?: Fields;
   /** The folders of the bridge's executable and of portmap's; ours unless given. */
   readonly by?: readonly [bridge: string, portmap: string];
+  /** What comes after portmap in the chain. */
+  readonly after?: readonly Config[];
 }
 
 /** A container with services of TCP and UDP that name it, and host ports. What closes is put into `open`. */
@@ -67,12 +69,13 @@ export async function makePod(
   { host }: Site,
   id: string,
   ports: readonly Fields[],
-  { fields, by = [PLUGINS, PLUGINS] }: PodOptions = {},
+  { fields, by = [PLUGINS, PLUGINS], after = [] }: PodOptions = {},
 ): Promise<Pod> {
   const container = hosts.container(id);
   const chain = [
     { config: bridge(host), path: by[0] },
     { config: portmap(ports, fields), path: by[1] },
+    ...after.map((config) => ({ config })),
   ];
   const result = await addChain(host, container, chain);
   container.namespace.sh("ip link set lo up");
