@@ -314,9 +314,13 @@ export interface NftIptablesResource extends Placed {
   readonly adminChain: string;
 }
 
-/** What another plugin has put into a chain of iptables-nft to accept an address: only removed. */
-export interface NftIptablesRulesResource extends Placed {
-  readonly kind: "nft-iptables-rules";
+/**
+ * An address that is accepted, it is not known by whom: by an element of ours, or by rules that the reference plugin has
+ * put into a chain of iptables-nft. Only verified and removed.
+ */
+export interface NftAcceptedResource extends Placed {
+  readonly kind: "nft-accepted";
+  readonly element: NftElement;
   readonly family: "ip" | "ip6";
   readonly chain: string;
   readonly address: string;
@@ -393,7 +397,7 @@ export type Resource =
   | NftChainResource
   | NftAdminChainResource
   | NftIptablesResource
-  | NftIptablesRulesResource
+  | NftAcceptedResource
   | NftRuleResource
   | NftElementResource
   | NftOwnedResource

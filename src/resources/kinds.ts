@@ -57,10 +57,10 @@ const nftIptables = late(
   () => import("./nft-iptables.ts"),
   () => require("./nft-iptables.ts"),
 );
-const nftIptablesRules = late(
+const nftAccepted = late(
   [],
-  () => import("./nft-iptables-rules.ts"),
-  () => require("./nft-iptables-rules.ts"),
+  () => import("./nft-accepted.ts"),
+  () => require("./nft-accepted.ts"),
 );
 
 /** All but leases, which IPAM plugins hold. */
@@ -102,8 +102,8 @@ export const kernelKinds: KernelKinds = {
   get "nft-iptables"() {
     return nftIptables().nftIptables;
   },
-  get "nft-iptables-rules"() {
-    return nftIptablesRules().nftIptablesRules;
+  get "nft-accepted"() {
+    return nftAccepted().nftAccepted;
   },
   get "nft-rule"() {
     return nft().nftRule;

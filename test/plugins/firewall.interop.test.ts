@@ -7,7 +7,7 @@ import { beforeAll, describe, expect } from "bun:test";
 import { goPlugin } from "../support/attachment-cases.ts";
 import { checkChain, delChain } from "../support/chain.ts";
 import { type Need, needs, program, root } from "../support/needs.ts";
-import { expectBuilt, PLUGINS, succeed, testHosts, withResult } from "../support/plugin-calls.ts";
+import { expectBuilt, fail, PLUGINS, succeed, testHosts, withResult } from "../support/plugin-calls.ts";
 import { peerPlugins } from "../support/programs.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
 import {
@@ -129,7 +129,7 @@ describe.concurrent("in one chain", () => {
   });
 });
 
-needs(...needed)("what the Go firewall has made for a container goes with our DEL, and nothing else", async () => {
+needs(...needed)("what the Go firewall has made for a container we check, and it goes with our DEL", async () => {
   const scene = { containers: ["a1", "a2"], policy: "DROP" } as const;
   const { host, pods } = await makeStage(hosts, { ...scene, networks: networks("open") }, peerPlugins);
   const [a1, a2] = [podOf(pods, "a1"), podOf(pods, "a2")];
@@ -141,7 +141,10 @@ needs(...needed)("what the Go firewall has made for a container goes with our DE
   const before = rules();
   expect(before.filter(mine(a1))).toHaveLength(4);
   const config = withResult(a1.chain.at(-1)?.config ?? { name: "", type: "" }, a1.result);
+  await succeed(host, { verb: "CHECK", container: a1, config });
   await succeed(host, { verb: "DEL", container: a1, config });
+  const { msg } = await fail(host, { verb: "CHECK", container: a1, config });
+  expect(msg).toContain(`no rule of chain "CNI-FORWARD" of iptables (ip) accepts ${a1.addresses[0]}`);
   expect(rules()).toEqual(before.filter((rule) => !mine(a1)(rule)));
   expect(rules().filter(mine(a2))).toHaveLength(4);
 });

@@ -145,19 +145,25 @@ describe("ingressPolicy", () => {
           'Invalid configuration: "ingressPolicy" needs a bridge, and the plugin before has made no interface on the host: "isolated"',
       });
       // But whoever takes an attachment away is not in the way of it.
-      expect(elementsOf(plan({ ingressPolicy: "isolated" }, { prevResult: without, adopted: without }))).toEqual(
-        ADDRESSES,
-      );
+      const adopted = plan({ ingressPolicy: "isolated" }, { prevResult: without, adopted: without });
+      expect(ofKind(adopted, "nft-accepted")).toHaveLength(2);
     });
   }
 });
 
-test("without record what the reference plugin has made for the addresses goes", () => {
-  expect(ofKind(plan({}, { adopted: prevResult }), "nft-iptables-rules")).toEqual([
-    { kind: "nft-iptables-rules", where: "host", family: "ip", chain: "CNI-FORWARD", address: "10.1.0.5" },
-    { kind: "nft-iptables-rules", where: "host", family: "ip6", chain: "CNI-FORWARD", address: "fd01::5" },
+test("of an attachment without a record it is not known who has accepted its addresses", () => {
+  const planned = plan({ ingressPolicy: "isolated" }, { adopted: prevResult });
+  const accepted = ofKind(planned, "nft-accepted").map(({ element: { set, key, comment }, ...rest }) => ({
+    element: `${set.name}: ${key.join()} ${comment}`,
+    ...rest,
+  }));
+  const common = { kind: "nft-accepted", where: "host", chain: "CNI-FORWARD" } as const;
+  expect(accepted).toEqual([
+    { ...common, element: "firewall_ipv4: 10.1.0.5 net eth0 c1", family: "ip", address: "10.1.0.5" },
+    { ...common, element: "firewall_ipv6: fd01::5 net eth0 c1", family: "ip6", address: "fd01::5" },
   ]);
-  expect(ofKind(plan(), "nft-iptables-rules")).toEqual([]);
+  expect(ofKind(planned, "nft-owned").flatMap(({ sets }) => sets.map(({ name }) => name))).toEqual(["isolated_ports"]);
+  expect(planned.resources).toHaveLength(3);
 });
 
 test("without record and result whatever carries the owner's comment goes", () => {

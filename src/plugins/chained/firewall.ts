@@ -34,17 +34,20 @@ export const firewall: Planner<FirewallConfig> = {
 
 function planFirewall(config: FirewallConfig, facts: Facts) {
   const { key, prevResult, adopted, recovering } = facts;
-  const addresses = (prevResult?.ips ?? []).map(({ address }) => address.slice(0, address.lastIndexOf("/")));
+  const result = prevResult ?? {};
+  const addresses = (result.ips ?? []).map(({ address }) => address.slice(0, address.lastIndexOf("/")));
+  if (adopted !== undefined) {
+    return { resources: [...addresses.map((address) => planAdopted(key, address)), lostPorts(key)], result };
+  }
   const resources: Resource[] = [
     forwardPart(),
     ...planAdminChain(config.adminChain),
     ...(config.passIptables ? planIptables(config.adminChain, addresses) : []),
     ...planIngress(config.ingressPolicy, facts),
-    ...addresses.map((address) => element(key, addressSet(familyOf(address)), address)),
-    ...(adopted === undefined ? [] : addresses.map(planReferenceRules)),
+    ...addresses.map((address) => accepted(key, address)),
     ...(recovering ? planLost(key) : []),
   ];
-  return { resources, result: prevResult ?? {} };
+  return { resources, result };
 }
 
 const INET = { family: "inet", table: "tendril" } as const;
@@ -157,18 +160,18 @@ function planIptables(adminChain: string, addresses: readonly string[]): Resourc
   }));
 }
 
-/** What the reference plugin had made for an address before a change-over. */
-function planReferenceRules(address: string): Resource {
+/** What we have made for an address, or the reference plugin before a change-over. */
+function planAdopted(key: AttachmentKey, address: string): Resource {
   const family = familyOf(address) === 4 ? "ip" : "ip6";
-  return { kind: "nft-iptables-rules", where: "host", family, chain: "CNI-FORWARD", address };
+  const { element } = accepted(key, address);
+  return { kind: "nft-accepted", where: "host", element, family, chain: "CNI-FORWARD", address };
 }
 
 /** The policy is the bridge's, as in the reference plugin: also other networks' containers on it come under it. */
-function planIngress(policy: IngressPolicy, { key, prevResult, adopted, recovering }: Facts): Resource[] {
+function planIngress(policy: IngressPolicy, { key, prevResult, recovering }: Facts): Resource[] {
   if (policy === "open" || recovering) return [];
   const [bridge, port] = (prevResult?.interfaces ?? []).filter(({ sandbox }) => !sandbox).map(({ name }) => name);
   if (bridge === undefined) {
-    if (adopted !== undefined) return [];
     throw new ConfigError("ingressPolicy", "needs a bridge, and the plugin before has made no interface on the host", {
       value: policy,
     });
@@ -212,16 +215,22 @@ function isolationPart(): NftTableResource {
   };
 }
 
+function accepted(key: AttachmentKey, address: string): NftElementResource {
+  return element(key, addressSet(familyOf(address)), address);
+}
+
 function element(key: AttachmentKey, set: NftSet, value: string): NftElementResource {
   return { kind: "nft-element", where: "host", element: { set, key: [value], comment: ownerComment(key) } };
 }
 
 /** The elements of an attachment whose addresses are not known. */
 function planLost(key: AttachmentKey): Resource[] {
-  const comment = ownerComment(key);
-  const place = { kind: "nft-owned", where: "host", comment } as const;
   return [
-    { ...place, sets: [addressSet(4), addressSet(6)] },
-    { ...place, sets: [ISOLATED_PORTS] },
+    { kind: "nft-owned", where: "host", sets: [addressSet(4), addressSet(6)], comment: ownerComment(key) },
+    lostPorts(key),
   ];
+}
+
+function lostPorts(key: AttachmentKey): Resource {
+  return { kind: "nft-owned", where: "host", sets: [ISOLATED_PORTS], comment: ownerComment(key) };
 }
