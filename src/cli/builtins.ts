@@ -50,6 +50,7 @@ const loaders: Readonly<Record<PluginType, () => Promise<Plugin>>> = {
   "host-local": () => import("../ipam/host-local/index.ts").then(({ hostLocal }) => hostLocal),
   static: () => import("../ipam/static.ts").then(({ staticIpam }) => staticIpam),
   tap: () => import("../plugins/interface/tap.ts").then(({ tap }) => planned(tap)),
+  sbr: () => import("../plugins/chained/sbr.ts").then(({ sbr }) => planned(sbr)),
   tuning: () => import("../plugins/chained/tuning.ts").then(({ tuning }) => planned(tuning)),
 };
 

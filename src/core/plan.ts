@@ -200,6 +200,13 @@ export interface RouteResource extends Placed {
   readonly mtu?: number;
   readonly advmss?: number;
   readonly onlink?: boolean;
+  /** RTPROT_: who has made it; an administrator unless it is told. */
+  readonly protocol?: number;
+}
+
+/** A route that somebody else has made and that is to be away as long as the attachment lives. */
+export interface AbsentRouteResource extends Omit<RouteResource, "kind"> {
+  readonly kind: "absent-route";
 }
 
 export interface NeighbourResource extends Placed {
@@ -388,6 +395,7 @@ export type Resource =
   | PortVlansResource
   | AddressResource
   | RouteResource
+  | AbsentRouteResource
   | NeighbourResource
   | RuleResource
   | SysctlResource

@@ -40,6 +40,40 @@ export interface RouteFact {
   readonly kind: string | undefined;
 }
 
+/** A route of a link, in whatever table. */
+export interface LinkRoute {
+  /** In CIDR notation. */
+  readonly destination: string;
+  readonly gateway?: string | undefined;
+  readonly preferredSource?: string | undefined;
+  readonly priority?: number | undefined;
+  readonly table: number;
+  readonly scope: number;
+  readonly protocol: number;
+  readonly mtu?: number | undefined;
+  readonly advmss?: number | undefined;
+  readonly onlink?: boolean | undefined;
+}
+
+/** A rule that says which table is looked up. */
+export interface RuleFact {
+  readonly family: 4 | 6;
+  readonly priority: number;
+  readonly table: number;
+  /** Source in CIDR notation. */
+  readonly from: string | undefined;
+}
+
+/** How a namespace routes. */
+export interface RoutingFact {
+  /** The unicast routes of the link, but those of link-local addresses in the main table. */
+  readonly routes: readonly LinkRoute[];
+  /** In the order in which they are asked. */
+  readonly rules: readonly RuleFact[];
+  /** The tables that a route, a rule or a VRF names. */
+  readonly tables: readonly number[];
+}
+
 /** What a planner needs to know beyond the configuration. */
 export interface Facts {
   readonly key: AttachmentKey;
@@ -65,6 +99,8 @@ export interface Facts {
   readonly files?: ReadonlyMap<string, string | undefined>;
   /** The devices asked for, in the order of the questions; undefined for one that is not there. */
   readonly devices?: readonly (DeviceFact | undefined)[];
+  /** How the namespace that the planner asked for routes; undefined for one that is gone. */
+  readonly routing?: RoutingFact | undefined;
   /** The host's ways to the addresses asked for; undefined for one that it knows no way to. */
   readonly routes?: ReadonlyMap<string, RouteFact | undefined>;
 }
@@ -128,6 +164,8 @@ export interface Planner<Config> {
   readonly devices?: (config: Config, about: About) => readonly DeviceQuestion[];
   /** Addresses to which the plan has to know the host's way. */
   readonly routes?: (config: Config, about: About) => readonly string[];
+  /** The link whose namespace's routing the plan depends on. */
+  readonly routing?: (config: Config, about: About) => LinkQuestion;
   readonly plan: (config: Config, facts: Facts) => Plan;
   /** Why ADD could not succeed now, each a sentence; for STATUS. */
   readonly obstacles: (config: Config, links: Facts["links"]) => readonly string[];

@@ -17,9 +17,10 @@ import {
 import { formatHash, hash64 } from "../core/names.ts";
 import type { Resource } from "../core/plan.ts";
 import type { Planner } from "../core/planner.ts";
-import { type Call, type NetworkCall, type Plugin, storeCall } from "../core/plugin.ts";
+import type { Call, NetworkCall, Plugin } from "../core/plugin.ts";
 import type { Result } from "../core/result.ts";
 import { closeNetns, type Netns, openNetns, openNetnsIfExists } from "../linux/netns.ts";
+import { asChangedSince, asOfNow } from "./as-of-now.ts";
 import { apply, type Machine, remove, rollBack, type UndoStack, verify } from "./engine.ts";
 import { askLinks, gatherFacts } from "./facts.ts";
 import { foreseeAdd, foreseeDel } from "./foresight.ts";
@@ -191,45 +192,19 @@ function check<C>(planner: Planner<C>, call: Call, environment: Environment): vo
       const records = readInstances(environment.runFolder, recordId(planner, call), call.warn);
       const record = records.find((one) => one.config === hash);
       const resources = record?.resources ?? planAgain(planner, config, call, machine.kernel, environment).resources;
+      const ifname = planner.ifname ?? call.ifname;
+      const now = planner.chained
+        ? asChangedSince(resources, ifname, call)
+        : asOfNow(resources, ifname, call, environment);
       const findings = [
         ...(record?.state === "pending" ? ["an ADD was interrupted before it was complete"] : []),
-        ...verify(planner.chained ? resources : asOfNow(resources, planner.ifname ?? call.ifname, call), machine),
+        ...verify(now, machine),
       ];
       if (findings.length > 0) throw new VerificationError(findings);
     });
   } finally {
     closeNetns(netns);
   }
-}
-
-/**
- * The resources with what the chain's later plugins have changed: the interface's MAC, MTU and addresses are those
- * of the result that the runtime holds; and the IPAM plugin is asked with that result, as the specification has it.
- */
-function asOfNow(resources: readonly Resource[], ifname: string, call: Call): Resource[] {
-  const { prevResult } = call.config;
-  const index =
-    prevResult?.interfaces?.findIndex(({ name, sandbox }) => name === ifname && sandbox !== undefined) ?? -1;
-  const { mac, mtu } = prevResult?.interfaces?.[index] ?? {};
-  const adjusted = resources.map((resource): Resource => {
-    if (resource.kind === "lease") return { ...resource, call: storeCall(call) };
-    if (resource.kind === "moved-link" && resource.before !== undefined && mac !== undefined) {
-      return { ...resource, before: { ...resource.before, mac } };
-    }
-    if (resource.kind !== "link" || mac === undefined) return resource;
-    if (resource.type !== "veth") {
-      const isIt = resource.where === "container" && resource.name === ifname;
-      return isIt ? { ...resource, mac, ...(mtu !== undefined && "mtu" in resource ? { mtu } : {}) } : resource;
-    }
-    return resource.peer.name === ifname ? { ...resource, peer: { ...resource.peer, mac } } : resource;
-  });
-  // An interface that a program drives is none of the kernel's.
-  if (!resources.some(({ kind }) => kind !== "lease")) return adjusted;
-  const known = new Set(resources.map((resource) => (resource.kind === "address" ? resource.address : "")));
-  const added = (prevResult?.ips ?? [])
-    .filter((ip) => index >= 0 && ip.interface === index && !known.has(ip.address))
-    .map(({ address }) => ({ kind: "address", where: "container", link: ifname, address }) as const);
-  return [...adjusted, ...added];
 }
 
 function del<C>(planner: Planner<C>, call: Call, environment: Environment): void {

@@ -32,6 +32,12 @@ const deviceFacts = late(
   () => require("./device-facts.ts"),
 );
 
+const routingFacts = late(
+  ["sbr", "vrf"],
+  () => import("./routing-facts.ts"),
+  () => require("./routing-facts.ts"),
+);
+
 /** What the planner asks, and what the call says. `known` has what only the caller can know. Throws KernelError. */
 export function gatherFacts<C>(
   planner: Planner<C>,
@@ -44,6 +50,7 @@ export function gatherFacts<C>(
   const about: About = { containerId: call.containerId, ifname, prevResult: call.config.prevResult };
   const files = planner.files?.(config, about);
   const devices = planner.devices?.(config, about);
+  const routing = planner.routing?.(config, about);
   const routes = planner.routes?.(config, about);
   return {
     key: { network: call.config.name, containerId: call.containerId, ifname },
@@ -57,6 +64,7 @@ export function gatherFacts<C>(
     sysctls: askSysctls(planner.sysctls?.(config, about) ?? [], kernel),
     ...(files === undefined ? {} : { files: new Map(files.map((path) => [path, readTextIfExists(path)])) }),
     ...(devices === undefined ? {} : { devices: devices.map((question) => deviceFacts().askDevice(question, kernel)) }),
+    ...(routing === undefined ? {} : { routing: routingFacts().askRouting(routing, kernel) }),
     ...(routes === undefined ? {} : { routes: new Map(routes.map((to) => [to, askRoute(to, kernel)])) }),
   };
 }

@@ -11,6 +11,7 @@ export const pluginTypes = [
   "macvlan",
   "portmap",
   "ptp",
+  "sbr",
   "static",
   "tap",
   "tuning",

@@ -22,6 +22,11 @@ const movedLink = late(
   () => import("./moved-link.ts"),
   () => require("./moved-link.ts"),
 );
+const absentRoute = late(
+  ["sbr", "vrf"],
+  () => import("./absent-route.ts"),
+  () => require("./absent-route.ts"),
+);
 const rule = late(
   ["sbr"],
   () => import("./rule.ts"),
@@ -77,6 +82,9 @@ export const kernelKinds: KernelKinds = {
   },
   get "moved-link"() {
     return movedLink().movedLink;
+  },
+  get "absent-route"() {
+    return absentRoute().absentRoute;
   },
   get rule() {
     return rule().rule;

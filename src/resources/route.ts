@@ -39,17 +39,38 @@ export const route: ResourceKind<RouteResource> = {
   carrier: ({ where, link }) => ({ where, link }),
 };
 
+type AnyRoute = Omit<RouteResource, "kind">;
+
+/** Whether there is such a route. Throws NetlinkError. */
+export function isThere(resource: AnyRoute, kernel: Kernel): boolean {
+  const { where, link, destination, gateway, preferredSource, priority, table } = resource;
+  const index = kernel.link(where, link)?.index;
+  return listRoutes(kernel.route(where), table).some(
+    (other) =>
+      routeDestination(other) === destination &&
+      other.gateway === gateway &&
+      other.outputIndex === index &&
+      (preferredSource === undefined || other.preferredSource === preferredSource) &&
+      (priority === undefined || other.priority === priority),
+  );
+}
+
 function removeRoute(resource: RouteResource, kernel: Kernel): void {
   if (!kernel.has(resource.where) || kernel.link(resource.where, resource.link) === undefined) return;
   kernel.execute(resource.where, deleteRoute(toSpec(resource, kernel)), "ESRCH", "ENODEV");
 }
 
-function toSpec({ where, link, kind: _, shared: __, ...spec }: RouteResource, kernel: Kernel): RouteSpec {
-  return { ...spec, outputIndex: kernel.index(where, link) };
+export function toSpec(
+  { where, link, shared: _, ...spec }: AnyRoute & { readonly kind?: string },
+  kernel: Kernel,
+): RouteSpec {
+  const { kind: __, ...route } = spec;
+  return { ...route, outputIndex: kernel.index(where, link) };
 }
 
-function command(verb: "prepend" | "delete", resource: RouteResource): string {
-  const { destination, preferredSource, priority, table, scope, mtu, advmss, onlink } = resource;
+/** The command by which a person would make or delete it. */
+export function command(verb: "prepend" | "delete", resource: AnyRoute): string {
+  const { destination, preferredSource, priority, table, scope, mtu, advmss, onlink, protocol } = resource;
   return [
     familyOf(destination) === 6 ? "ip -6 route" : "ip route",
     verb,
@@ -58,12 +79,13 @@ function command(verb: "prepend" | "delete", resource: RouteResource): string {
     ...(priority === undefined ? [] : [`metric ${priority}`]),
     ...(table === undefined ? [] : [`table ${table}`]),
     ...(scope === undefined ? [] : [`scope ${scope}`]),
+    ...(protocol === undefined ? [] : [`protocol ${protocol}`]),
     ...(mtu === undefined ? [] : [`mtu ${mtu}`]),
     ...(advmss === undefined ? [] : [`advmss ${advmss}`]),
     ...(onlink ? ["onlink"] : []),
   ].join(" ");
 }
 
-function title({ destination, gateway, link }: RouteResource): string {
+export function title({ destination, gateway, link }: AnyRoute): string {
   return `route ${destination}${gateway === undefined ? "" : ` via ${gateway}`} dev ${link}`;
 }

@@ -15,6 +15,7 @@ import { hostDevice } from "./wrong/host-device.ts";
 import { macvlan } from "./wrong/macvlan.ts";
 import { portmap } from "./wrong/portmap.ts";
 import { ptp } from "./wrong/ptp.ts";
+import { sbr } from "./wrong/sbr.ts";
 import { tap } from "./wrong/tap.ts";
 import { tuning } from "./wrong/tuning.ts";
 import type { PluginWrongs, Wrong } from "./wrong/wrong.ts";
@@ -24,7 +25,7 @@ const hosts = testHosts();
 expectNothingLeft();
 const needed = [root, goPlugin("host-local"), goPlugin("static")];
 
-for (const plugin of [bandwidth, bridge, firewall, hostDevice, macvlan, portmap, ptp, tap, tuning]) {
+for (const plugin of [bandwidth, bridge, firewall, hostDevice, macvlan, portmap, ptp, sbr, tap, tuning]) {
   describe.concurrent(`${plugin.type}: refused is`, () => {
     for (const each of plugin.list) {
       const test = needs(...needed, goPlugin(plugin.type), ...(each.need === undefined ? [] : [each.need]));

@@ -75,6 +75,11 @@ const configurations: readonly Explained[] = [
     ],
   },
   {
+    title: "an interface with routes of its own",
+    fields: { isDefaultGateway: true, ipam: "host-local" },
+    chained: [{ type: "sbr" }],
+  },
+  {
     title: "a firewall that isolates",
     fields: { isDefaultGateway: true, ipam: "host-local" },
     chained: [{ type: "firewall", ingressPolicy: "isolated" }],
@@ -223,6 +228,7 @@ function stateOf({ host, container }: Side): object {
               .map(({ local, prefixlen, broadcast, nodad }) => ({ ifname, local, prefixlen, broadcast, nodad })),
           ),
         routes: netns.sh("ip route show table all | grep -v 'table local' | sed 's/ linkdown//' | sort"),
+        rules: netns.sh("ip rule show; ip -6 rule show"),
         routes6: netns.sh(
           "ip -6 route show table all | grep -v -e 'table local' -e fe80 | sed 's/ linkdown//' | sort || true",
         ),

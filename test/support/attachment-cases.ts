@@ -153,6 +153,12 @@ export const attachmentCases: readonly AttachmentCase[] = [
     }),
   },
   {
+    name: "sbr after bridge",
+    steps: { add: 10, del: 10 },
+    below: (host) => bridge({ isDefaultGateway: true, ipam: hostLocal(host, V4, V6) }),
+    config: () => ({ cniVersion: "1.1.0", name: "net", type: "sbr" }),
+  },
+  {
     name: "tap with host-local, dual stack",
     steps: { add: 7, del: 2 },
     config: (host) => ({

@@ -233,6 +233,23 @@ export function listRoutes(socket: NetlinkSocket, table = RT_TABLE_MAIN): Route[
 }
 
 /** Each still has all of them, as a sign that what else it has is the first one's. */
+/** The routes of all tables, of both families, as {@link listRoutes} has them. Throws NetlinkError. */
+export function listAllRoutes(socket: NetlinkSocket): Route[] {
+  return [AF_INET, AF_INET6].flatMap((family) => {
+    const which: Route = {
+      ...toMessage({ destination: "0.0.0.0/0" }),
+      family,
+      table8: 0,
+      type: 0,
+      scope: 0,
+      protocol: 0,
+    };
+    return dumpRoutes(socket, which)
+      .map(({ payload }) => routeMessage.read(payload))
+      .flatMap(waysOf);
+  });
+}
+
 function waysOf(route: Route): Route[] {
   return route.nextHops?.map(({ gateway, outputIndex }) => ({ ...route, gateway, outputIndex })) ?? [route];
 }
