@@ -21,6 +21,7 @@ interface Options {
   readonly capabilities?: string;
   readonly only: readonly string[];
   readonly requirement: readonly string[];
+  readonly ipv6?: true;
   readonly output?: string;
 }
 
@@ -31,6 +32,7 @@ const options = new Command("npm run conformance --")
   .option("--capabilities <json>", "capability arguments for it, as CAP_ARGS of cnitool")
   .option("--only <name...>", "judge these plugins only", [])
   .option("--requirement <id...>", "by these requirements only", [])
+  .option("--ipv6", "judge the reference plugins with IPv6 too, which takes them much longer")
   .option("--output <file>", "write all verdicts there as JSON")
   .addHelpText(
     "after",
@@ -54,7 +56,7 @@ async function main(): Promise<number> {
     return 1;
   }
   const sides: Side[] = [];
-  for (const { name, folders } of findSides()) sides.push({ name, verdicts: await judgeSide(name, folders) });
+  for (const side of findSides()) sides.push({ name: side.name, verdicts: await judgeSide(side) });
   if (sides.length === 0 || sides[0]?.verdicts.length === 0) {
     console.error("There is nothing to judge.");
     return 1;
@@ -65,22 +67,36 @@ async function main(): Promise<number> {
   return sides[0]?.verdicts.some(({ outcome }) => outcome === "fails") ? 1 : 0;
 }
 
-function findSides(): readonly { readonly name: string; readonly folders: readonly string[] }[] {
+interface Judged {
+  readonly name: string;
+  readonly folders: readonly string[];
+  readonly ipv4: boolean;
+}
+
+function findSides(): readonly Judged[] {
   if (options.plugins.length > 0) {
-    return [{ name: options.plugins.join(":"), folders: options.plugins.map((folder) => resolve(folder)) }];
+    return [
+      { name: options.plugins.join(":"), folders: options.plugins.map((folder) => resolve(folder)), ipv4: false },
+    ];
   }
   console.log("Building dist/tendril …");
   const built = Bun.spawnSync([process.execPath, join(root, "scripts/build.ts")], { stdout: "ignore" });
   if (built.exitCode !== 0) return [];
   mkdirSync(cache, { recursive: true });
   const peers = findPeers(cache, (line) => console.log(line));
-  const ours = { name: "tendril", folders: [join(root, "dist/cni")] };
-  return peers.plugins === undefined ? [ours] : [ours, { name: peers.about, folders: [peers.plugins] }];
+  const ours = { name: "tendril", folders: [join(root, "dist/cni")], ipv4: false };
+  return peers.plugins === undefined ? [ours] : [ours, peer(peers.plugins)];
 }
 
-async function judgeSide(name: string, folders: readonly string[]) {
+/** The reference plugins wait for duplicate detection of each IPv6 address, for seconds. */
+function peer(folder: string): Judged {
+  return { name: "reference", folders: [folder], ipv4: options.ipv6 !== true };
+}
+
+async function judgeSide({ name, folders, ipv4 }: Judged) {
   const task: Task = {
     folders,
+    ipv4,
     only: options.only,
     requirements: options.requirement,
     ...(options.config === undefined ? {} : { config: resolve(options.config) }),

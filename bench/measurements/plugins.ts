@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { executableOf, type Subject } from "../../test/conformance/subject.ts";
+import { executableOf, inIpv4, type Subject } from "../../test/conformance/subject.ts";
 import { subjects } from "../../test/conformance/subjects.ts";
 import { kernelLink } from "../../test/support/kernel.ts";
 import { type Contender, compare, contenderOn } from "../attachment.ts";
@@ -9,6 +9,7 @@ import { type Bench, interleave, type Measurement } from "../measurement.ts";
 export const plugins: Measurement = {
   about: "each plugin by itself, in IPv4, as the conformance suite configures it; of chained ones the last alone",
   run(bench: Bench) {
+    // The peer waits for each IPv6 address until nobody else can have it, for seconds: nothing would be seen but that.
     return subjects.map(inIpv4).flatMap((subject) => {
       const missing = whatIsMissing(bench, subject);
       if (missing !== undefined) {
@@ -24,15 +25,6 @@ export const plugins: Measurement = {
     });
   },
 };
-
-/** The peer waits for each IPv6 address until nobody else can have it, for seconds: nothing would be seen but that. */
-function inIpv4(subject: Subject): Subject {
-  const isIpv6 = (item: unknown) => /^(\[\]|\{"(subnet|dst|address)":"[0-9a-f]*:.*)$/.test(JSON.stringify(item));
-  const plugins = JSON.parse(JSON.stringify(subject.plugins), (_, value) =>
-    Array.isArray(value) ? value.filter((item) => !isIpv6(item)) : value,
-  ) as Subject["plugins"];
-  return { ...subject, plugins };
-}
 
 function prepare(bench: Bench, side: Side, subject: Subject): Contender {
   const host = bench.host(side);

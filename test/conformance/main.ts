@@ -9,7 +9,7 @@ import { judgeAll, type Trial } from "./judge.ts";
 import type { Verdict } from "./requirement.ts";
 import { requirements } from "./requirements/all.ts";
 import { findPlugin } from "./stage.ts";
-import { executableOf, type PluginConfig, type Subject, subjectsOfNetwork } from "./subject.ts";
+import { executableOf, inIpv4, type PluginConfig, type Subject, subjectsOfNetwork } from "./subject.ts";
 import { subjects as standard } from "./subjects.ts";
 
 export interface Task {
@@ -19,6 +19,8 @@ export interface Task {
   readonly config?: string;
   /** Capability arguments for that configuration. */
   readonly capabilities?: Readonly<Record<string, unknown>>;
+  /** Without IPv6, for plugins that wait for each address of it. */
+  readonly ipv4?: boolean;
   /** Names of plugins; all where there is none. */
   readonly only: readonly string[];
   /** Names of requirements; all where there is none. */
@@ -46,8 +48,9 @@ async function main(task: Task): Promise<void> {
   await judgeAll(task.folders, trials, AT_ONCE, tell);
 }
 
-function subjectsOf({ config, capabilities = {}, only }: Task): readonly Subject[] {
-  const all = config === undefined ? standard : subjectsOfNetwork(pluginsOf(config), capabilities);
+function subjectsOf({ config, capabilities = {}, only, ipv4 }: Task): readonly Subject[] {
+  const known = config === undefined ? standard : subjectsOfNetwork(pluginsOf(config), capabilities);
+  const all = ipv4 ? known.map(inIpv4) : known;
   return all.filter(({ name }) => only.length === 0 || only.includes(name));
 }
 

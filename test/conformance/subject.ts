@@ -89,3 +89,13 @@ function numbered(capabilities: Readonly<Record<string, unknown>>, number: numbe
   const moved = portMappings.map((each) => ({ ...each, hostPort: Number(each.hostPort) + number * count }));
   return { ...capabilities, portMappings: moved };
 }
+
+/** The same without addresses and routes of IPv6. */
+export function inIpv4(subject: Subject): Subject {
+  // After its elements are gone, an array is.
+  const isIpv6 = (item: unknown) => /^(\[\]|\{"(subnet|dst|address)":"[0-9a-f]*:.*)$/.test(JSON.stringify(item));
+  const plugins = JSON.parse(JSON.stringify(subject.plugins), (_, value) =>
+    Array.isArray(value) ? value.filter((item) => !isIpv6(item)) : value,
+  ) as Subject["plugins"];
+  return { ...subject, plugins };
+}
