@@ -4,52 +4,24 @@ import { expect } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { testCgroup } from "../support/cgroups.ts";
 import { type TestHost, testHost } from "../support/host.ts";
-import { type Need, needs, program, root } from "../support/needs.ts";
-import { built, ourPlugins, peerPlugins, peers, staticBusybox } from "../support/programs.ts";
+import { needs, program, root } from "../support/needs.ts";
+import { cniBackend, podman, preparePodman, runContainer } from "../support/podman.ts";
+import { built, staticBusybox } from "../support/programs.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
-
-const NETWORKS = "/run/networks";
-const ROOTFS = "/run/rootfs";
-const CONFIG_FILE = "/run/containers.conf";
-const CONFIG = `
-[containers]
-default_ulimits = []
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "none"
-[network]
-network_backend = "cni"
-cni_plugin_dirs = ["${ourPlugins}", "${peerPlugins || "/none"}"]
-network_config_dir = "${NETWORKS}"
-`;
-const PODMAN = ["podman", "--root", "/run/storage", "--runroot", "/run/runroot", "--tmpdir", "/run/podman"];
-
-/** Versions from 5 on, and some packages of earlier ones, are built without it. */
-const cniBackend: Need = () => {
-  const script = `mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib && cat >${CONFIG_FILE} && exec "$@"`;
-  const info = [...PODMAN, "info", "--format", "{{.Host.NetworkBackend}}"];
-  const { stdout, stderr } = Bun.spawnSync(["unshare", "--mount", "sh", "-c", script, "sh", ...info], {
-    env: { ...process.env, CONTAINERS_CONF: CONFIG_FILE },
-    stdin: Buffer.from(CONFIG),
-  });
-  return stdout.toString().trim() === "cni" ? undefined : `this podman has no CNI backend: ${stderr.toString().trim()}`;
-};
 
 const runs = [root, built, program("podman"), program("runc"), staticBusybox, program("ip"), cniBackend];
 const test = needs(...runs);
-const testWithPeers = needs(...runs, peers("1.0.0", "portmap"), program("iptables"));
 
 const theHost = testHost();
 const cgroup = testCgroup();
 expectNothingLeft();
 
-/** A host with the two networks and a folder of busybox as root of containers. */
+const ROOTFS = "/run/rootfs";
+
+/** A host with the networks and a folder of busybox as root of containers. */
 async function preparedHost(): Promise<TestHost> {
   const host = await theHost();
   if (existsSync(`${host.root}${ROOTFS}`)) return host;
-  host.write(CONFIG_FILE, CONFIG);
-  host.sh(`mkdir -p ${ROOTFS}/bin ${ROOTFS}/etc && cp $(command -v busybox) ${ROOTFS}/bin/busybox`);
   const bridge = (name: string, subnet: string) => ({
     type: "bridge",
     bridge: name,
@@ -57,39 +29,12 @@ async function preparedHost(): Promise<TestHost> {
     isDefaultGateway: name === "front0",
     ipam: { type: "host-local", ranges: [[{ subnet }]], ...(name === "front0" ? {} : { routes: [] }) },
   });
-  const portmap = { type: "portmap", capabilities: { portMappings: true } };
-  const networks = {
-    front: [bridge("front0", "10.90.0.0/24")],
-    back: [bridge("back0", "10.91.0.0/24")],
-    published: [bridge("front0", "10.90.0.0/24"), portmap],
-  };
-  for (const [name, plugins] of Object.entries(networks)) {
-    host.write(`${NETWORKS}/${name}.conflist`, { cniVersion: "1.0.0", name, plugins });
-  }
-  return host;
-}
-
-function podman(host: TestHost, ...args: readonly string[]): string {
-  return host.output([...PODMAN, ...args], { env: { CONTAINERS_CONF: CONFIG_FILE, HOME: "/run" } }).trim();
-}
-
-/** Starts a container that does nothing. */
-function runContainer(host: TestHost, name: string, ...options: readonly string[]): void {
-  const group = ["--cgroup-parent", `/${cgroup}`];
-  podman(
+  const networks = { front: [bridge("front0", "10.90.0.0/24")], back: [bridge("back0", "10.91.0.0/24")] };
+  preparePodman(
     host,
-    "run",
-    "--detach",
-    "--name",
-    name,
-    ...group,
-    ...options,
-    "--rootfs",
-    ROOTFS,
-    "/bin/busybox",
-    "sleep",
-    "1000",
+    Object.entries(networks).map(([name, plugins]) => ({ cniVersion: "1.0.0", name, plugins })),
   );
+  return host;
 }
 
 /** The output of busybox in a container. */
@@ -111,12 +56,12 @@ function networksOf(host: TestHost, name: string): NetworkSettings["Networks"] {
 /** What the networks hold on the host. */
 function held(host: TestHost): string[] {
   const links = host.json<{ ifname: string }>(["ip", "-j", "link", "show", "type", "veth"]);
-  const leases = ["front", "back", "published"].flatMap((network) => namesIn(host, `/var/lib/cni/networks/${network}`));
+  const leases = ["front", "back"].flatMap((network) => namesIn(host, `/var/lib/cni/networks/${network}`));
   return [
     ...links.map(({ ifname }) => ifname),
     ...leases.filter((name) => name.startsWith("10.")),
     ...namesIn(host, "/var/lib/cni/results"),
-    ...["front", "back", "published"].flatMap((network) => namesIn(host, `/run/tendril/attachments/${network}`)),
+    ...["front", "back"].flatMap((network) => namesIn(host, `/run/tendril/attachments/${network}`)),
     ...namesIn(host, "/run/netns"),
   ];
 }
@@ -133,7 +78,7 @@ const NAMESPACE = 1;
 
 test("a container of podman has its address on our bridge, reaches the gateway, and leaves nothing", async () => {
   const host = await preparedHost();
-  runContainer(host, "web", "--network", "front");
+  runContainer(host, cgroup, "web", "--network", "front");
   const { front } = networksOf(host, "web");
   expect(front?.IPAddress).toMatch(/^10\.90\.0\./);
   const eth0 = inside(host, "web", "ip", "address", "show", "eth0");
@@ -148,7 +93,7 @@ test("a container of podman has its address on our bridge, reaches the gateway, 
 
 test("podman connects a running container to a second network and disconnects it", async () => {
   const host = await preparedHost();
-  runContainer(host, "both", "--network", "front", "--ip", "10.90.0.77", "--mac-address", "02:00:00:00:00:77");
+  runContainer(host, cgroup, "both", "--network", "front", "--ip", "10.90.0.77", "--mac-address", "02:00:00:00:00:77");
   expect(networksOf(host, "both").front).toMatchObject({ IPAddress: "10.90.0.77", MacAddress: "02:00:00:00:00:77" });
   podman(host, "network", "connect", "back", "both");
   const second = inside(host, "both", "ip", "address", "show", "eth1");
@@ -159,29 +104,4 @@ test("podman connects a running container to a second network and disconnects it
   expect(held(host)).toHaveLength(LINK + LEASE + CACHED_RESULT + RECORD + NAMESPACE);
   podman(host, "rm", "--force", "--time", "0", "both");
   expect(held(host)).toEqual([]);
-});
-
-testWithPeers("a port that podman publishes by Go's portmap is reached over our bridge", async () => {
-  const host = await preparedHost();
-  runContainer(host, "server", "--network", "published", "--publish", "8081:80");
-  podman(
-    host,
-    "exec",
-    "--detach",
-    "server",
-    "/bin/busybox",
-    "nc",
-    "-l",
-    "-p",
-    "80",
-    "-e",
-    "/bin/busybox",
-    "echo",
-    "hello",
-  );
-  const hello = "for i in $(seq 50); do busybox nc -w 2 10.90.0.1 8081 && exit; sleep 0.1; done; exit 1";
-  expect(host.sh(hello)).toBe("hello\n");
-  podman(host, "rm", "--force", "--time", "0", "server");
-  expect(held(host)).toEqual([]);
-  expect(host.sh("iptables-save -t nat")).not.toContain("--to-destination");
 });
