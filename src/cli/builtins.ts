@@ -9,7 +9,7 @@ import { resolvePlugin } from "../cni/delegate.ts";
 import { late } from "../core/late.ts";
 import type { Planner } from "../core/planner.ts";
 import type { Plugin } from "../core/plugin.ts";
-import { readText } from "../linux/libc-file.ts";
+import { bootId } from "../linux/boot.ts";
 import { attachments } from "../plan/attachment.ts";
 import type { Environment } from "../plan/service.ts";
 import { type PluginType, pluginTypes } from "../plugins/types.ts";
@@ -88,7 +88,7 @@ function planned<C>(planner: Planner<C>): Plugin {
 function environment(): Environment {
   return {
     runFolder: process.env.TENDRIL_RUN_DIR || DEFAULT_RUN_FOLDER,
-    bootId: readText("/proc/sys/kernel/random/boot_id").trim(),
+    bootId: bootId(),
     kinds: kernelKinds,
     resolveIpam: (type) => resolvePlugin(type, ipam),
     step: killSwitch(process.env[KILL_AFTER]),

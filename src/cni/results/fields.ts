@@ -54,18 +54,24 @@ function isPresent(value: unknown): boolean {
   return value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0);
 }
 
-/** The schema of an object, of whose fields those are kept that are present. */
-export function presentFields<T extends object>(fields: Parameters<typeof object<Loose<T>>>[0]): Schema<T> {
-  const schema = object<Loose<T>>(fields);
-  return (value, field) => present<T>(schema(value, field));
+/**
+ * The schema of an object, of whose fields those are kept that are present. It is made at its first use, for a process
+ * meets one version of results, or none at all.
+ */
+export function presentFields<T extends object>(fields: () => Parameters<typeof object<Loose<T>>>[0]): Schema<T> {
+  let schema: Schema<Loose<T>> | undefined;
+  return (value, field) => {
+    schema ??= object<Loose<T>>(fields());
+    return present<T>(schema(value, field));
+  };
 }
 
-export const dns: Schema<Dns> = presentFields<Dns>({
+export const dns: Schema<Dns> = presentFields<Dns>(() => ({
   nameservers: optional(list(text)),
   domain: optional(text),
   search: optional(list(text)),
   options: optional(list(text)),
-});
+}));
 
 /** DNS settings that may be absent, or be there without a single one of them. */
 export const omittableDns: OptionalSchema<Dns | undefined> = {
@@ -76,7 +82,7 @@ export const omittableDns: OptionalSchema<Dns | undefined> = {
   absent: () => undefined,
 };
 
-export const route: Schema<ResultRoute> = presentFields<ResultRoute>({
+export const route: Schema<ResultRoute> = presentFields<ResultRoute>(() => ({
   dst: cidrText,
   gw: omittable(ipText),
   mtu: omittable(uint32),
@@ -84,16 +90,16 @@ export const route: Schema<ResultRoute> = presentFields<ResultRoute>({
   priority: omittable(uint32),
   table: optional(uint32),
   scope: optional(uint32),
-});
+}));
 
-export const newestInterface: Schema<ResultInterface> = presentFields<ResultInterface>({
+export const newestInterface: Schema<ResultInterface> = presentFields<ResultInterface>(() => ({
   name: nonEmptyText,
   mac: optional(text),
   mtu: omittable(uint32),
   sandbox: optional(text),
   socketPath: optional(text),
   pciID: optional(text),
-});
+}));
 
 /** The JSON of DNS settings; an empty object where there are none. */
 export function dnsJson(settings: Dns | undefined): Dns {

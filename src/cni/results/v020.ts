@@ -23,11 +23,11 @@ export interface Result020 {
 }
 
 function address020(family: Family): Schema<Address020> {
-  const schema = presentFields<Address020>({
+  const schema = presentFields<Address020>(() => ({
     ip: cidrText,
     gateway: omittable(ipText),
     routes: optional(list(route)),
-  });
+  }));
   return (value, field) => {
     const address = schema(value, field);
     if (familyOf(address.ip) !== family) {
@@ -38,11 +38,11 @@ function address020(family: Family): Schema<Address020> {
 }
 
 /** Checks the JSON of a result. Throws ConfigError. */
-export const parseResult020: Schema<Result020> = presentFields<Result020>({
+export const parseResult020: Schema<Result020> = presentFields<Result020>(() => ({
   ip4: optional(address020(4)),
   ip6: optional(address020(6)),
   dns: omittableDns,
-});
+}));
 
 /** The JSON of a result, its keys in the order of the reference's. */
 export function result020Json({ ip4, ip6, dns }: Result020, cniVersion: string): object {

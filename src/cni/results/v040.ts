@@ -30,11 +30,11 @@ export interface Result040 {
   dns?: Dns;
 }
 
-const interface040: Schema<Interface040> = presentFields<Interface040>({
+const interface040: Schema<Interface040> = presentFields<Interface040>(() => ({
   name: nonEmptyText,
   mac: optional(text),
   sandbox: optional(text),
-});
+}));
 
 const rawAddress = object<{
   version: "4" | "6" | undefined;
@@ -63,12 +63,12 @@ function versionOf(address: string): "4" | "6" {
 }
 
 /** Checks the JSON of a result. Throws ConfigError. */
-export const parseResult040: Schema<Result040> = presentFields<Result040>({
+export const parseResult040: Schema<Result040> = presentFields<Result040>(() => ({
   interfaces: optional(list(interface040)),
   ips: optional(list(address040)),
   routes: optional(list(route)),
   dns: omittableDns,
-});
+}));
 
 /** The JSON of a result, its keys in the order of the reference's. */
 export function result040Json(result: Result040, cniVersion: string): object {

@@ -10,19 +10,19 @@ import type { Result, ResultAddress, ResultInterface, ResultRoute } from "../../
 import { cidrText, ipText, list, optional, type Schema } from "../../core/schema.ts";
 import { dnsJson, index, newestInterface, omittable, omittableDns, present, presentFields, route } from "./fields.ts";
 
-const address: Schema<ResultAddress> = presentFields<ResultAddress>({
+const address: Schema<ResultAddress> = presentFields<ResultAddress>(() => ({
   address: cidrText,
   gateway: omittable(ipText),
   interface: optional(index),
-});
+}));
 
 /** Checks the JSON of a result. Throws ConfigError. */
-export const parseResult100: Schema<Result> = presentFields<Result>({
+export const parseResult100: Schema<Result> = presentFields<Result>(() => ({
   interfaces: optional(list(newestInterface)),
   ips: optional(list(address)),
   routes: optional(list(route)),
   dns: omittableDns,
-});
+}));
 
 /** The JSON of a result, its keys in alphabetical order as the reference prints this version. */
 export function result100Json(result: Result, cniVersion: string): object {

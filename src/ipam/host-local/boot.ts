@@ -5,13 +5,14 @@
  */
 
 import { parseIp } from "../../core/ip.ts";
+import { bootId } from "../../linux/boot.ts";
 import { fileError, readTextIfExists } from "../../linux/file.ts";
 import { readText } from "../../linux/libc-file.ts";
 import { leaseNames, removeLease, statLease, writeWhole } from "./lease-files.ts";
 
 /** What the machine says of its boot and of the time; other than the real one only in tests. */
 export interface Machine {
-  /** A random UUID that the kernel takes at each boot. @see random(4) /proc/sys/kernel/random/boot_id */
+  /** See {@link bootId}. */
   bootId(): string;
   /** Seconds since the boot began, suspension included: CLOCK_BOOTTIME. @see proc_uptime(5) */
   uptime(): number;
@@ -20,16 +21,16 @@ export interface Machine {
 }
 
 export const thisMachine: Machine = {
-  bootId: () => readProc("/proc/sys/kernel/random/boot_id"),
-  uptime: () => Number.parseFloat(readProc("/proc/uptime")),
+  bootId,
+  uptime: readUptime,
   now: () => Date.now(),
 };
 
-function readProc(path: string): string {
+function readUptime(): number {
   try {
-    return readText(path).trim();
+    return Number.parseFloat(readText("/proc/uptime"));
   } catch (error) {
-    throw fileError("read", path, error);
+    throw fileError("read", "/proc/uptime", error);
   }
 }
 
