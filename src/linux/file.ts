@@ -44,10 +44,10 @@ export function isMissing(error: unknown): boolean {
   return code === "ENOENT" || code === "ENOTDIR";
 }
 
-/** The names in a folder, sorted; none when it is not there. Throws FileError. */
-export function namesIn(folder: string): string[] {
+/** The names in a folder, those that begin in this way, sorted; none when it is not there. Throws FileError. */
+export function namesIn(folder: string, beginning = ""): string[] {
   try {
-    return listFolder(folder).sort();
+    return listFolder(folder, beginning).sort();
   } catch (error) {
     if (fileErrorCode(error) === "ENOENT") return [];
     throw fileError("list", folder, error);

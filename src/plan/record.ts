@@ -109,11 +109,14 @@ export function recordsOfContainer(
   warn: (sentence: string) => void,
 ): AttachmentRecord[] {
   const top = `${runFolder}/attachments`;
-  return namesIn(top)
-    .flatMap((network) => namesIn(`${top}/${network}`).map((file) => ({ file, path: `${top}/${network}/${file}` })))
-    .filter(({ file }) => file.startsWith(`${containerId}@`) && file.endsWith(".json"))
-    .map(({ path }) => readRecordFile(path, warn))
-    .filter((record) => record !== undefined);
+  const records: AttachmentRecord[] = [];
+  for (const network of namesIn(top)) {
+    for (const file of namesIn(`${top}/${network}`, `${containerId}@`)) {
+      const record = file.endsWith(".json") ? readRecordFile(`${top}/${network}/${file}`, warn) : undefined;
+      if (record !== undefined) records.push(record);
+    }
+  }
+  return records;
 }
 
 /** A record that does not parse is set aside with a message, and the rest goes on. */
