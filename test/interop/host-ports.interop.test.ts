@@ -1,136 +1,148 @@
-/** Host ports as containerd and podman ask for them, on the chain that they are used in: answering from outside. */
+/**
+ * Host ports as containerd and podman ask for them, on the chain that they are used in, and on a host that forwards
+ * nothing it does not know: answering from outside, from the host, from a neighbour and from the container itself.
+ */
 
 import { afterAll, describe, expect } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { inNetns, type Netns } from "../../src/linux/netns.ts";
 import { testCgroup } from "../support/cgroups.ts";
-import { type Containerd, containerdVersions, startContainerd } from "../support/containerd.ts";
+import { containerdVersions, startContainerd } from "../support/containerd.ts";
+import { dropForwarded, expectRates, fivePlugins, RATE } from "../support/five-plugins.ts";
+import { held } from "../support/held.ts";
 import { type TestHost, testHost } from "../support/host.ts";
 import { kernelLink } from "../support/kernel.ts";
 import { needs, program, root } from "../support/needs.ts";
-import { cniBackend, podman, preparePodman, runContainer, startInside } from "../support/podman.ts";
+import { cniBackend, podman, preparePodman, runContainer } from "../support/podman.ts";
 import { built, ourPlugins, staticBusybox } from "../support/programs.ts";
+import { makeSite, NODE_ADDRESS, OUTSIDE_ADDRESS, type Site } from "../support/site.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
+import { answering, askTcp, askUdp, type Closable } from "../support/traffic.ts";
 
+const programs = ["runc", "ip", "nft", "tc", "iptables"].map(program);
+const runs = [root, built, ...programs, staticBusybox, kernelLink("ifb")];
 const NETWORK = "ported";
-const HOST_V4 = "192.0.2.1";
-const OUTSIDE_V4 = "192.0.2.9";
+/** The node's link to somebody outside. */
+const GIVEN = ["up0"];
 
-const chain = [
-  {
-    type: "bridge",
-    bridge: "ported0",
-    isDefaultGateway: true,
-    ipMasq: true,
-    hairpinMode: true,
-    ipam: { type: "host-local", ranges: [[{ subnet: "10.89.0.0/24" }], [{ subnet: "fd00:89::/64" }]] },
-  },
-  { type: "portmap", capabilities: { portMappings: true } },
-  { type: "bandwidth", capabilities: { bandwidth: true } },
-  { type: "firewall" },
-  { type: "tuning", sysctl: { "net.core.somaxconn": "500" } },
-];
+/** @see PortMapping in the CRI's definition */
+const TCP = 0;
+const UDP = 1;
 
-/** Gives the host an uplink, with somebody at its other end, and has it drop what nobody accepts. */
-function linkOutside(host: TestHost): void {
-  host.netns("outside");
-  host.sh(`ip link add up0 type veth peer name up1 netns outside
-    ip link set up0 up; ip address add ${HOST_V4}/24 dev up0
-    ip -n outside link set up1 up; ip -n outside address add ${OUTSIDE_V4}/24 dev up1`);
-}
-
-/** What is answered at a port, asked for by a shell command of somebody's, at once or after some time. */
-function ask(host: TestHost, from: "outside" | "host", address: string, port: number, tries = 50): string {
-  const enter = from === "outside" ? "nsenter --net=/run/netns/outside " : "";
-  const once = `${enter}busybox nc -w 2 ${address} ${port} </dev/null`;
-  return host.sh(`for i in $(seq ${tries}); do ${once} 2>/dev/null && exit; sleep 0.1; done`);
-}
-
-/** Whoever connects to a container's port 80 gets this answer, one after the other. */
-const SERVE = "while /bin/busybox nc -l -p 80 -e /bin/busybox echo hello; do :; done";
-const HELLO = "hello\n";
-
-function namesIn({ root: top }: TestHost, folder: string): string[] {
-  return existsSync(`${top}${folder}`) ? readdirSync(`${top}${folder}`) : [];
-}
-
-/** What the network holds on the host. */
-function held(host: TestHost): string[] {
-  const links = host.json<{ ifname: string }>(["ip", "-j", "link", "show"]);
-  const rules = host.run(["nft", "list", "table", "inet", "tendril"]).stdout;
-  return [
-    ...links.map(({ ifname }) => ifname).filter((name) => /^(veth|bwp)/.test(name)),
-    ...namesIn(host, `/var/lib/cni/networks/${NETWORK}`).filter((name) => /^(10\.|fd00)/.test(name)),
-    ...namesIn(host, `/run/tendril/attachments/${NETWORK}`),
-    ...(rules.match(new RegExp(`^.* comment "${NETWORK} .*$`, "gm")) ?? []),
-  ];
-}
-
-const runs = [root, built, program("runc"), staticBusybox, program("ip"), program("nft"), kernelLink("ifb")];
-const cgroup = testCgroup();
-
-for (const version of containerdVersions) {
-  describe(version.title, () => {
-    const test = needs(...runs, version.need);
-    let started: Containerd | undefined;
-    afterAll(() => started?.cri.close());
-    const theHost = testHost();
-
-    test("leads host ports to sandboxes, from outside and from the host, and back to nobody", async () => {
+/** A host with somebody outside, and what is open at its end. */
+function testSite(): { readonly open: Closable[]; prepare(): Promise<{ host: TestHost; site: Site }> } {
+  const open: Closable[] = [];
+  // What is open is closed before the host ends.
+  afterAll(() => {
+    for (const each of open.splice(0)) each.close();
+  });
+  const theHost = testHost();
+  return {
+    open,
+    async prepare() {
       const host = await theHost();
-      linkOutside(host);
-      const network = { cniVersion: version.asksStatus ? "1.1.0" : "1.0.0", name: NETWORK, plugins: chain };
-      started = await startContainerd(host, { version, plugins: ourPlugins, network, cgroup });
-      const { startPod, stopPod, inside } = started;
-      const TCP = 0;
-      const web = await startPod("web", {
-        portMappings: [
-          { protocol: TCP, containerPort: 80, hostPort: 8080 },
-          { protocol: TCP, containerPort: 80, hostPort: 8081, hostIp: HOST_V4 },
-          // One without a host port is none that the plugin hears of.
-          { protocol: TCP, containerPort: 9, hostPort: 0 },
-        ],
-      });
-      await inside(web, `(${SERVE}) >/dev/null 2>&1 &`);
-      expect(ask(host, "outside", HOST_V4, 8080)).toBe(HELLO);
-      expect(ask(host, "outside", HOST_V4, 8081)).toBe(HELLO);
-      expect(ask(host, "host", "127.0.0.1", 8080)).toBe(HELLO);
-      expect(await inside(web, `nc -w 2 ${HOST_V4} 8080 </dev/null`)).toBe(HELLO);
-      const before = held(host);
-      const other = startPod("other", { portMappings: [{ protocol: TCP, containerPort: 80, hostPort: 8080 }] });
-      const refusal = await other.then(
-        () => "none",
-        (error: Error) => error.message,
+      dropForwarded(host);
+      const site = makeSite(host);
+      open.push(site);
+      return { host, site };
+    },
+  };
+}
+
+/** Demands that the container `web` with these ports answers to all; TCP 8080 and 8081, UDP 5353. */
+async function expectAnswers({ node, outside }: Site, others: readonly { readonly netns: Netns }[]): Promise<void> {
+  expect(await askTcp(outside, NODE_ADDRESS, 8080)).toBe(`web ${OUTSIDE_ADDRESS}`);
+  expect(await askTcp(outside, NODE_ADDRESS, 8081)).toBe(`web ${OUTSIDE_ADDRESS}`);
+  expect(await askUdp(outside, NODE_ADDRESS, 5353)).toBe(`web ${OUTSIDE_ADDRESS}`);
+  for (const from of [node, ...others]) expect(await askTcp(from, NODE_ADDRESS, 8080)).toStartWith("web ");
+  expect(await askTcp(node, "127.0.0.1", 8080)).toStartWith("web ");
+  // This port is taken on one address only.
+  expect(await askTcp(node, "127.0.0.1", 8081)).toBe("ECONNREFUSED");
+}
+
+function expectTuned(netns: Netns): void {
+  const parameter = inNetns(netns, () => readFileSync("/proc/sys/net/ipv4/conf/eth0/log_martians", "utf8"));
+  expect(parameter).toBe("1\n");
+}
+
+for (const type of ["bridge", "ptp"] as const) {
+  for (const version of containerdVersions) {
+    describe(`${version.title}, on ${type}`, () => {
+      const test = needs(...runs, version.need);
+      const { open, prepare } = testSite();
+      const cgroup = testCgroup();
+
+      test("leads host ports to sandboxes, from wherever, and back to nobody", async () => {
+        const { host, site } = await prepare();
+        const plugins = fivePlugins({ interface: type });
+        const network = { cniVersion: version.asksStatus ? "1.1.0" : "1.0.0", name: NETWORK, plugins };
+        const { cri, startPod, stopPod } = await startContainerd(host, {
+          version,
+          plugins: ourPlugins,
+          network,
+          cgroup,
+        });
+        open.push(cri);
+        const web = await site.ofContainer(() =>
+          startPod("web", {
+            portMappings: [
+              { protocol: TCP, containerPort: 80, hostPort: 8080 },
+              { protocol: TCP, containerPort: 80, hostPort: 8081, hostIp: NODE_ADDRESS },
+              { protocol: UDP, containerPort: 53, hostPort: 5353 },
+              // One without a host port is none that the plugin hears of.
+              { protocol: TCP, containerPort: 9, hostPort: 0 },
+            ],
+            annotations: ["ingress", "egress"].map((way) => ({ key: `kubernetes.io/${way}-bandwidth`, value: "10M" })),
+          }),
+        );
+        expectRates(host);
+        expectTuned(web.netns);
+        const client = await site.ofContainer(() => startPod("client"));
+        open.push(await answering(web, "web", { tcp: [80], udp: [53] }));
+        await expectAnswers(site, [client, web]);
+        expect(await askTcp(client, web.started.addresses[0] ?? "", 80)).toStartWith("web ");
+
+        const before = held(host, GIVEN);
+        const other = startPod("other", { portMappings: [{ protocol: TCP, containerPort: 80, hostPort: 8080 }] });
+        const refusal = await other.then(
+          () => "none",
+          (error: Error) => error.message,
+        );
+        expect(refusal).toContain(`host port 8080/tcp is taken by container "${web.started.sandbox}"`);
+        expect(held(host, GIVEN)).toEqual(before);
+        for (const { started } of [web, client]) await stopPod(started);
+        expect(held(host, GIVEN)).toEqual([]);
+        expect(await askTcp(site.node, NODE_ADDRESS, 8080)).toBe("ECONNREFUSED");
+      }, 120_000);
+    });
+  }
+
+  describe(`podman, on ${type}`, () => {
+    const test = needs(...runs, program("podman"), cniBackend);
+    const { open, prepare } = testSite();
+    const cgroup = testCgroup();
+
+    test("leads published ports to containers, from wherever, and back to nobody", async () => {
+      const { host, site } = await prepare();
+      const rates = { ingressRate: RATE, ingressBurst: RATE, egressRate: RATE, egressBurst: RATE };
+      preparePodman(host, [{ cniVersion: "1.0.0", name: NETWORK, plugins: fivePlugins({ interface: type, rates }) }]);
+      const ports = ["8080:80", `${NODE_ADDRESS}:8081:80`, "5353:53/udp"].flatMap((port) => ["--publish", port]);
+      const first = await site.ofContainer(async () =>
+        runContainer(host, cgroup, "web", "--network", NETWORK, ...ports),
       );
-      expect(refusal).toContain(`host port 8080/tcp is taken by container "${web.sandbox}"`);
-      expect(held(host)).toEqual(before);
-      await stopPod(web);
-      expect(held(host)).toEqual([]);
-      expect(ask(host, "outside", HOST_V4, 8080, 1)).toBe("");
-    }, 120_000);
+      expectRates(host);
+      expectTuned(first.netns);
+      const server = await answering(first, "web", { tcp: [80], udp: [53] });
+      await expectAnswers(site, [first]);
+      server.close();
+      const again = await site.ofContainer(async () => podman(host, "restart", "--time", "0", "web"));
+      open.push(await answering(again, "web", { tcp: [80], udp: [53] }));
+      await expectAnswers(site, [again]);
+      podman(host, "rm", "--force", "--time", "0", "web");
+      expect(held(host, GIVEN)).toEqual([]);
+      expect(await askTcp(site.node, NODE_ADDRESS, 8080)).toBe("ECONNREFUSED");
+    }, 60_000);
   });
 }
-
-describe("podman", () => {
-  const theHost = testHost();
-  const test = needs(...runs, program("podman"), cniBackend);
-
-  test("leads published ports to containers, from outside and from the host, and back to nobody", async () => {
-    const host = await theHost();
-    linkOutside(host);
-    preparePodman(host, [{ cniVersion: "1.0.0", name: NETWORK, plugins: chain }]);
-    const ports = ["--publish", "8080:80", "--publish", `${HOST_V4}:8081:80`];
-    runContainer(host, cgroup, "web", "--network", NETWORK, ...ports);
-    startInside(host, "web", SERVE);
-    expect(ask(host, "outside", HOST_V4, 8080)).toBe(HELLO);
-    expect(ask(host, "outside", HOST_V4, 8081)).toBe(HELLO);
-    expect(ask(host, "host", "127.0.0.1", 8080)).toBe(HELLO);
-    podman(host, "restart", "--time", "0", "web");
-    startInside(host, "web", SERVE);
-    expect(ask(host, "outside", HOST_V4, 8080)).toBe(HELLO);
-    podman(host, "rm", "--force", "--time", "0", "web");
-    expect(held(host)).toEqual([]);
-    expect(ask(host, "outside", HOST_V4, 8080, 1)).toBe("");
-  }, 60_000);
-});
 
 expectNothingLeft();

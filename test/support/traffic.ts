@@ -23,7 +23,7 @@ function plain(address: string): string {
  * `web 10.77.0.1`.
  */
 export async function answering(
-  { netns }: TestNetns,
+  { netns }: Pick<TestNetns, "netns">,
   name: string,
   ports: { readonly tcp?: readonly number[]; readonly udp?: readonly number[] },
 ): Promise<Closable> {
@@ -63,7 +63,7 @@ export async function answering(
  * The answer of a TCP server, or why there was none: an error's code, or `no answer`; which tests had better ask of UDP,
  * for a connection that is being tried cannot be given up.
  */
-export function askTcp({ netns }: TestNetns, address: string, port: number): Promise<string> {
+export function askTcp({ netns }: Pick<TestNetns, "netns">, address: string, port: number): Promise<string> {
   return new Promise((resolve) => {
     let text = "";
     let close = () => {};
@@ -104,7 +104,7 @@ export interface UdpClient extends Closable {
   ask(address: string, port: number, options?: { readonly patience?: number }): Promise<string>;
 }
 
-export async function udpClient({ netns }: TestNetns, family: 4 | 6): Promise<UdpClient> {
+export async function udpClient({ netns }: Pick<TestNetns, "netns">, family: 4 | 6): Promise<UdpClient> {
   let heard: (answer: string) => void = () => {};
   const socket = await inNetns(netns, () =>
     Bun.udpSocket({
@@ -140,7 +140,7 @@ function sendingError(socket: Bun.udp.Socket<"buffer">, port: number, address: s
 
 /** The answer of a UDP server to a client that is new to it, or `no answer`. */
 export async function askUdp(
-  from: TestNetns,
+  from: Pick<TestNetns, "netns">,
   address: string,
   port: number,
   options?: { readonly patience?: number },
