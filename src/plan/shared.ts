@@ -132,7 +132,8 @@ export function takeBackShared(
 
 /**
  * Removes the shared resources of a network that no record names, and what killed processes have left in the folders.
- * Returns what went wrong. Throws FileError.
+ * Of other networks, what no record names goes too where it is part of our tables: chains of theirs may stand on a part
+ * that nobody uses any more. Returns what went wrong. Throws FileError.
  */
 export function sweepShared(
   runFolder: string,
@@ -147,7 +148,7 @@ export function sweepShared(
     removeLeftovers(folder);
     const inUse = keysInUse(runFolder, warn);
     const unused = new Map<string, Resource>();
-    const notes = namesIn(folder).filter((name) => name.endsWith(".json"));
+    const notes = notesIn(folder);
     const done: string[] = [];
     for (const note of notes) {
       const resources = readNote(`${folder}/${note}`, warn);
@@ -157,6 +158,12 @@ export function sweepShared(
         if (!inUse.has(key)) unused.set(key, resource);
       }
     }
+    for (const other of namesIn(`${runFolder}/shared`)) {
+      for (const resource of other === network ? [] : notedBy(runFolder, other, warn)) {
+        const key = sharedKey(resource);
+        if (resource.kind.startsWith("nft-") && !inUse.has(key)) unused.set(key, resource);
+      }
+    }
     const doomed = [...unused.values()].sort((a, b) => ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind));
     errors.push(...remove(doomed, machine));
     if (errors.length > 0) return;
@@ -164,6 +171,12 @@ export function sweepShared(
     for (const note of needless) removeFileIfExists(`${folder}/${note}`);
   });
   return errors;
+}
+
+/** What the notes of a network name. */
+function notedBy(runFolder: string, network: string, warn: (sentence: string) => void): Resource[] {
+  const folder = notesFolder(runFolder, network);
+  return notesIn(folder).flatMap((note) => readNote(`${folder}/${note}`, warn));
 }
 
 /** Whether no record of any network names any of the resources. */
@@ -193,6 +206,10 @@ function parseNote(text: string): readonly Resource[] | undefined {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
+}
+
+function notesIn(folder: string): string[] {
+  return namesIn(folder).filter((name) => name.endsWith(".json"));
 }
 
 function notesFolder(runFolder: string, network: string): string {
