@@ -10,6 +10,7 @@ import type { Measurement } from "./measurement.ts";
 import { bridge } from "./measurements/bridge.ts";
 import { burst, chainBurst } from "./measurements/burst.ts";
 import { chain } from "./measurements/chain.ts";
+import { hostPorts, hostPortTraffic } from "./measurements/host-ports.ts";
 import { chainManyPods, manyPods } from "./measurements/many-pods.ts";
 import { masquerade } from "./measurements/masquerade.ts";
 import { plugins } from "./measurements/plugins.ts";
@@ -37,6 +38,8 @@ const measurements: Readonly<Record<MeasurementName, Measurement>> = {
   chain,
   burst,
   "chain-burst": chainBurst,
+  "host-ports": hostPorts,
+  "host-port-traffic": hostPortTraffic,
   "many-pods": manyPods,
   "chain-many-pods": chainManyPods,
 };

@@ -7,6 +7,8 @@ export const measurementNames = [
   "chain",
   "burst",
   "chain-burst",
+  "host-ports",
+  "host-port-traffic",
   "many-pods",
   "chain-many-pods",
 ] as const;
