@@ -357,6 +357,21 @@ export interface NftOwnedResource extends Placed {
   readonly comment: string;
 }
 
+/**
+ * Host ports that are led to a container, it is not known by whom: by elements of ours, or by the reference plugin. Only
+ * verified and removed.
+ */
+export interface NftAdoptedPortsResource extends Placed {
+  readonly kind: "nft-adopted-ports";
+  readonly elements: readonly NftElement[];
+  /** The families in which there are ports. */
+  readonly families: readonly ("ip" | "ip6")[];
+  /** The chain that the reference plugin has for the container in the table of iptables-nft. */
+  readonly chain: string;
+  /** The comment of that plugin's rules in tables of its own. */
+  readonly containerId: string;
+}
+
 /** Which tracked connections: by where their first packet went, and by who answers. */
 export interface TrackedFlows {
   readonly family: 4 | 6;
@@ -409,6 +424,7 @@ export type Resource =
   | NftRuleResource
   | NftElementResource
   | NftOwnedResource
+  | NftAdoptedPortsResource
   | ConntrackResource
   | LeaseResource;
 

@@ -67,6 +67,11 @@ const nftAccepted = late(
   () => import("./nft-accepted.ts"),
   () => require("./nft-accepted.ts"),
 );
+const nftAdoptedPorts = late(
+  [],
+  () => import("./nft-adopted-ports.ts"),
+  () => require("./nft-adopted-ports.ts"),
+);
 
 /** All but leases, which IPAM plugins hold. */
 export type KernelKinds = { readonly [K in Exclude<ResourceKindName, "lease">]: ResourceKind<ResourceOf<K>> };
@@ -112,6 +117,9 @@ export const kernelKinds: KernelKinds = {
   },
   get "nft-accepted"() {
     return nftAccepted().nftAccepted;
+  },
+  get "nft-adopted-ports"() {
+    return nftAdoptedPorts().nftAdoptedPorts;
   },
   get "nft-rule"() {
     return nft().nftRule;

@@ -5,10 +5,10 @@
 
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { goPlugin } from "../support/attachment-cases.ts";
-import { checkChain } from "../support/chain.ts";
+import { checkChain, delChain, type Link } from "../support/chain.ts";
 import type { TestNetns } from "../support/namespaces.ts";
 import { type Need, needs, program, root } from "../support/needs.ts";
-import { expectBuilt, PLUGINS, succeed, testHosts, withResult } from "../support/plugin-calls.ts";
+import { expectBuilt, fail, PLUGINS, succeed, testHosts, withResult, withValid } from "../support/plugin-calls.ts";
 import { peerPlugins } from "../support/programs.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
 import { askTcp, askUdp, type Closable, udpClient } from "../support/traffic.ts";
@@ -16,6 +16,7 @@ import {
   DNS,
   type Fields,
   HOST_V4,
+  HOST_V6,
   makePod,
   makeSite,
   OUTSIDE_V4,
@@ -183,14 +184,45 @@ describe.concurrent("a chain of", () => {
   });
 });
 
-test("after a change-over ours takes down what the Go portmap has attached, and serves those that come", async () => {
-  const place = makeSite(hosts);
-  const old = await pod(place, "old", [WEB], [PLUGINS, peerPlugins]);
-  const config = withResult(portmap([WEB]), old.result);
-  await succeed(place.host, { verb: "DEL", container: old.container, config });
-  await takeDown(place, { ...old, chain: old.chain.slice(0, 1) });
-  // As docs/plugins/portmap.md says: the rules for it stay.
-  place.host.netns.sh("iptables -t nat -F CNI-HOSTPORT-DNAT; ip6tables -t nat -F CNI-HOSTPORT-DNAT");
-  await pod(place, "new", [WEB], [PLUGINS, PLUGINS]);
-  expect(await askTcp(place.outside, HOST_V4, 8080)).toBe(`new ${OUTSIDE_V4}`);
+describe.concurrent("a host that changes over in place", () => {
+  for (const fields of [{}, NFT]) {
+    const title = `has ours check, and take down, what the Go portmap has attached${fields === NFT ? " by nftables" : ""}`;
+    test(title, async () => {
+      const place = makeSite(hosts);
+      const theirs = await pod(place, "theirs", [WEB, DNS], [PLUGINS, peerPlugins], fields);
+      const other = await pod(place, "other", [{ ...WEB, hostPort: 8081 }], [PLUGINS, peerPlugins], fields);
+      const client = await udpClient(place.outside, 4);
+      open.push(client);
+      expect(await client.ask(HOST_V4, 8080)).toBe(`theirs ${OUTSIDE_V4}`);
+      const config = withResult(portmap([WEB, DNS], fields), theirs.result);
+      await succeed(place.host, { verb: "CHECK", container: theirs.container, config });
+      await succeed(place.host, { verb: "DEL", container: theirs.container, config });
+      await succeed(place.host, { verb: "DEL", container: theirs.container, config });
+      const rules = place.host.netns.sh("nft list ruleset");
+      expect(rules).not.toContain('comment "theirs"');
+      expect(rules.match(/^\tchain CNI-DN-/gm) ?? []).toHaveLength(fields === NFT ? 0 : 2);
+      const failure = await fail(place.host, { verb: "CHECK", container: theirs.container, config });
+      expect(failure.msg).toContain("is gone");
+      const ours = await pod(place, "ours", [WEB, DNS], [PLUGINS, PLUGINS], fields);
+      expect(await askTcp(place.outside, HOST_V4, 8080)).toBe(`ours ${OUTSIDE_V4}`);
+      expect(await askTcp(place.outside, HOST_V6, 8080)).toBe(`ours ${OUTSIDE_V6}`);
+      expect(await client.ask(HOST_V4, 8080)).toBe(`ours ${OUTSIDE_V4}`);
+      expect(await askTcp(place.outside, HOST_V4, 8081)).toBe(`other ${OUTSIDE_V4}`);
+      // Neither record nor result.
+      await succeed(place.host, { verb: "DEL", container: other.container, config: portmap([], fields) });
+      expect(await askTcp(place.outside, HOST_V4, 8081)).toBe("ECONNREFUSED");
+      await takeDown(place, ours);
+    });
+  }
+
+  test("and back again has our GC take down what the Go portmap has not known", async () => {
+    const place = makeSite(hosts);
+    const ours = await pod(place, "ours", [WEB], [PLUGINS, PLUGINS]);
+    const [below, mapped] = ours.chain as [Link, Link];
+    await delChain(place.host, ours.container, [below, { ...mapped, path: peerPlugins }], ours.result);
+    await succeed(place.host, { verb: "GC", config: withValid(portmap([]), []) });
+    expect(place.host.netns.sh("nft list ruleset")).not.toContain("hostport_");
+    await pod(place, "theirs", [WEB], [PLUGINS, peerPlugins]);
+    expect(await askTcp(place.outside, HOST_V4, 8080)).toBe(`theirs ${OUTSIDE_V4}`);
+  });
 });

@@ -15,8 +15,14 @@
 import { formatCidr, networkOf, parseCidr } from "../../core/cidr.ts";
 import type { Family } from "../../core/ip.ts";
 import { type AttachmentKey, formatHash, hash64, ownerComment } from "../../core/names.ts";
-import type { NftKey, NftMatch, NftRule, NftSet, NftStatement, NftTuple } from "../../core/nftables.ts";
-import type { NftChainResource, NftElementResource, NftOwnedResource, NftTableResource } from "../../core/plan.ts";
+import type { NftElement, NftKey, NftMatch, NftRule, NftSet, NftStatement, NftTuple } from "../../core/nftables.ts";
+import type {
+  NftAdoptedPortsResource,
+  NftChainResource,
+  NftElementResource,
+  NftOwnedResource,
+  NftTableResource,
+} from "../../core/plan.ts";
 import { DEFAULT_MARK_BIT, type PortMapping, type PortmapConfig } from "./portmap-config.ts";
 
 const TABLE = { family: "inet", table: "tendril" } as const;
@@ -214,6 +220,24 @@ function chainName(
   ];
   const suffix = other.length === 0 ? "" : `-${formatHash(hash64(JSON.stringify(other)))}`;
   return `hostport-${scope}-${network.replace("/", "-").replaceAll(":", "_")}${suffix}`;
+}
+
+/** What an ADD of which there is no record has led to the container: one of ours, or one by the reference plugin. */
+export function adoptedHostPorts(
+  { network, containerId }: AttachmentKey,
+  elements: readonly NftElement[],
+  families: readonly Family[],
+): NftAdoptedPortsResource {
+  const hash = new Bun.CryptoHasher("sha512").update(`${network}${containerId}`).digest("hex");
+  return {
+    kind: "nft-adopted-ports",
+    where: "host",
+    elements,
+    families: families.map((family) => NAT_FAMILY[family]),
+    // As that plugin names it, in as many characters as iptables has for a name.
+    chain: `CNI-DN-${hash}`.slice(0, 28),
+    containerId,
+  };
 }
 
 /** The elements of an attachment whose ports are not known. */

@@ -247,12 +247,28 @@ describe("UDP clients find the new way", () => {
   });
 });
 
-test("without record and result DEL takes all that bears the owner's name", () => {
+test("without record and result DEL takes all that bears the owner's name, ours or the reference plugin's", () => {
   const planned = planWith(portmap, ported([WEB]), { recovering: true });
-  expect(planned.resources.map(({ kind }) => kind)).toEqual(["nft-owned"]);
-  const [owned] = ofKind(planned, "nft-owned");
-  expect(owned?.comment).toBe("net eth0 c1");
-  expect(owned?.sets).toHaveLength(8);
+  const [owned, adopted] = planned.resources;
+  expect(owned).toMatchObject({ kind: "nft-owned", comment: "net eth0 c1" });
+  expect(ofKind(planned, "nft-owned")[0]?.sets).toHaveLength(8);
+  expect(adopted).toMatchObject({ kind: "nft-adopted-ports", elements: [], containerId: "c1" });
+});
+
+test("of an attachment without a record it is not known who leads its ports", () => {
+  const planned = plan([WEB, DNS], {}, { adopted: prevResult });
+  expect(planned.resources.map(({ kind }) => kind)).toEqual(["conntrack", "nft-adopted-ports"]);
+  const [adopted] = ofKind(planned, "nft-adopted-ports");
+  const made = ofKind(plan([WEB, DNS]), "nft-element").map(({ element }) => element);
+  expect(adopted).toEqual({
+    kind: "nft-adopted-ports",
+    where: "host",
+    elements: made,
+    families: ["ip", "ip6"],
+    // printf netc1 | sha512sum
+    chain: "CNI-DN-623e1c388032b20529218",
+    containerId: "c1",
+  });
 });
 
 describe("the configuration", () => {

@@ -9,7 +9,7 @@ import { type Family, familyOf } from "../../core/ip.ts";
 import type { NftTableResource, Resource, SysctlResource, TrackedFlows } from "../../core/plan.ts";
 import type { About, Facts, Planner } from "../../core/planner.ts";
 import type { Result } from "../../core/result.ts";
-import { hostPort, hostPortTable, lostHostPorts, masqueradeMarked } from "./host-ports.ts";
+import { adoptedHostPorts, hostPort, hostPortTable, lostHostPorts, masqueradeMarked } from "./host-ports.ts";
 import { type PortMapping, type PortmapConfig, parsePortmapConfig } from "./portmap-config.ts";
 
 export const portmap: Planner<PortmapConfig> = {
@@ -35,9 +35,15 @@ interface Mapped {
 function planPortmap(config: PortmapConfig, facts: Facts) {
   const mapped = mappedPorts(config, facts);
   const result: Result = facts.prevResult ?? {};
-  const lost = facts.recovering ? [lostHostPorts(facts.key)] : [];
+  const lost = facts.recovering ? [lostHostPorts(facts.key), adoptedHostPorts(facts.key, [], [])] : [];
   if (mapped.length === 0) return { resources: lost, result };
   const ports = mapped.map(({ mapping, family, address }) => hostPort(facts.key, config, mapping, address, family));
+  if (facts.adopted !== undefined) {
+    const elements = ports.flatMap(([, ...own]) => own.map(({ element }) => element));
+    const families = [...new Set(mapped.map(({ family }) => family))];
+    const resources = [...planForgetting("removed", mapped), adoptedHostPorts(facts.key, elements, families)];
+    return { resources, result };
+  }
   const chains = new Map(ports.map(([chain]) => [chain.chain.name, chain]));
   const masquerade: NftTableResource[] = config.snat ? [masqueradeMarked(config.markBit)] : [];
   const resources: Resource[] = [
