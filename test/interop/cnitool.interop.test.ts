@@ -5,16 +5,26 @@
 
 import { describe, expect } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
+import { held } from "../support/held.ts";
 import { type Finished, type TestHost, testHost } from "../support/host.ts";
 import { needs, program, root } from "../support/needs.ts";
 import { built, cnitool, hasCnitool, ourPlugins, peerPlugins, peers, tendril } from "../support/programs.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
 
+const theHost = testHost();
+expectNothingLeft();
+
+const NETWORKS = "/run/networks";
+
+/** Go's plugins under other names, with `go-` before, for their own are ours. */
+const RENAMED = "/run/renamed";
+const GO_PLUGINS = ["bridge", "ptp", "host-local", "portmap", "bandwidth", "firewall", "tuning"];
+
 const test = needs(
   root,
   built,
   hasCnitool,
-  peers("1.1.0", "bridge", "host-local", "portmap", "bandwidth", "tuning"),
+  peers("1.1.0", ...GO_PLUGINS),
   program("ip"),
   program("nft"),
   program("tc"),
@@ -22,19 +32,12 @@ const test = needs(
   program("busybox"),
 );
 
-const theHost = testHost();
-expectNothingLeft();
-
-const NETWORKS = "/run/networks";
-
-/** Go's bridge and host-local under other names, for those names are ours in `tendril`. */
-const RENAMED = "/run/renamed";
-
 const runtimes = { cnitool, tendril } as const;
 type Runtime = keyof typeof runtimes;
-const others: Readonly<Record<Runtime, Runtime>> = { cnitool: "tendril", tendril: "cnitool" };
+const other: Readonly<Record<Runtime, Runtime>> = { cnitool: "tendril", tendril: "cnitool" };
 const names = Object.keys(runtimes) as Runtime[];
 
+const CNI_PATH = `${ourPlugins}:${RENAMED}`;
 const CAP_ARGS = { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }] };
 
 interface Stage {
@@ -45,15 +48,21 @@ interface Stage {
   run(runtime: Runtime, verb: string, env?: Readonly<Record<string, string>>): Finished;
   /** The output of a verb that must succeed. */
   call(runtime: Runtime, verb: string): string;
-  /** What the network holds on the host; what stays there for all its containers is left out. */
+  /** What networks hold on the host; what stays there for all their containers is left out. */
   held(): string[];
 }
 
 let count = 0;
 
+function linkPeers(host: TestHost): void {
+  host.sh(`mkdir -p ${RENAMED}`);
+  for (const name of GO_PLUGINS) host.sh(`ln -s ${peerPlugins}/${name} ${RENAMED}/go-${name}`);
+}
+
 /** A network of the plugins, and a network namespace to attach to it. */
 async function stage(plugins: readonly object[], cniVersion = "1.1.0"): Promise<Stage> {
   const host = await theHost();
+  if (count === 0) linkPeers(host);
   count++;
   const network = `net${count}`;
   const names = JSON.parse(JSON.stringify(plugins).replaceAll("BRIDGE", `br${count}`).replaceAll("NET", `${count}`));
@@ -70,7 +79,7 @@ async function stage(plugins: readonly object[], cniVersion = "1.1.0"): Promise<
       {
         env: {
           NETCONFPATH: NETWORKS,
-          CNI_PATH: `${ourPlugins}:${peerPlugins}:${RENAMED}`,
+          CNI_PATH,
           CAP_ARGS: JSON.stringify(CAP_ARGS),
           ...env,
         },
@@ -86,21 +95,8 @@ async function stage(plugins: readonly object[], cniVersion = "1.1.0"): Promise<
       if (exitCode !== 0) throw new Error(`${runtime} ${verb}: ${stderr}${stdout}`);
       return stdout;
     },
-    held: () => held(host, network),
+    held: () => held(host),
   };
-}
-
-/** The links but bridges, port mappings, and files of leases, records and results that name the network. */
-function held(host: TestHost, network: string): string[] {
-  const links = host.json<Link>(["ip", "-d", "-j", "link"]);
-  const mappings = host.sh("nft list ruleset").split("\n");
-  return [
-    ...links.filter(({ linkinfo }) => linkinfo?.info_kind === "veth" || linkinfo?.info_kind === "ifb").map(nameOf),
-    ...mappings.map((line) => line.trim()).filter((line) => /dnat to|CNI-DN|elements = /.test(line)),
-    ...filesIn(host, "/var/lib/cni/results", (name) => name.startsWith(`${network}-`)),
-    ...filesIn(host, `/var/lib/cni/networks/${network}`, (name) => /^[0-9a-f.:]+$/.test(name) && /[.:]/.test(name)),
-    ...filesIn(host, `/run/tendril/attachments/${network}`, () => true),
-  ].sort();
 }
 
 interface Link {
@@ -139,34 +135,61 @@ function forgetLastAddress({ host, network }: Stage): void {
 
 const ipam = { type: "host-local", ranges: [[{ subnet: "10.NET.0.0/24" }]] };
 
-const meta = [
+const fivePlugins = [
+  { type: "bridge", bridge: "BRIDGE", isDefaultGateway: true, ipMasq: true, ipam },
   { type: "portmap", capabilities: { portMappings: true } },
   { type: "bandwidth", ingressRate: 8_000_000, ingressBurst: 800_000, egressRate: 8_000_000, egressBurst: 800_000 },
+  { type: "firewall" },
   { type: "tuning", mtu: 1400, sysctl: { "net.ipv4.conf.IFNAME.log_martians": "1" } },
 ];
 
-const ourChain = [{ type: "bridge", bridge: "BRIDGE", isDefaultGateway: true, ipMasq: true, ipam }, ...meta];
+/** The chain with Go's plugins at some places, and for IPAM. */
+function mixed(pattern: string, goIpam = false): readonly object[] {
+  return fivePlugins.map((plugin, i) => ({
+    ...plugin,
+    ...(pattern[i] === "G" ? { type: `go-${plugin.type}` } : {}),
+    ...(plugin.ipam !== undefined && goIpam ? { ipam: { ...plugin.ipam, type: "go-host-local" } } : {}),
+  }));
+}
+
+const mixtures: Readonly<Record<string, readonly object[]>> = {
+  "our five plugins": mixed("ooooo"),
+  "our bridge, then Go's plugins": mixed("oGGGG"),
+  "Go's bridge, then our plugins": mixed("Goooo"),
+  "by turns, ours first": mixed("oGoGo"),
+  "by turns, Go's first": mixed("GoGoG"),
+  "our bridge with Go's host-local": mixed("ooooo", true),
+  "Go's five plugins with our host-local": mixed("GGGGG"),
+  "Go's five plugins with Go's host-local": mixed("GGGGG", true),
+};
 
 for (const cniVersion of ["0.4.0", "1.0.0", "1.1.0"]) {
-  describe(`our bridge with Go's portmap, bandwidth and tuning, version ${cniVersion}`, () => {
-    for (const adder of names) {
-      const other = others[adder];
-      test(`${adder} adds what ${other} checks and deletes`, async () => {
-        const { call, held } = await stage(ourChain, cniVersion);
-        call(adder, "add");
-        expect(held()).not.toEqual([]);
-        call(other, "check");
-        call(adder, "check");
-        call(other, "del");
-        expect(held()).toEqual([]);
+  describe(`${cniVersion}:`, () => {
+    for (const [title, plugins] of Object.entries(mixtures)) {
+      // What differs from version to version is the result that one hands to the next.
+      if (cniVersion !== "1.1.0" && !title.startsWith("by turns")) continue;
+      test(`${title}: both runtimes drive them through all verbs, and take down what the other put up`, async () => {
+        const { call, held } = await stage(plugins, cniVersion);
+        const before = held();
+        const [first, second] = count % 2 === 0 ? names : names.toReversed();
+        for (const [adder, deleter] of [
+          [first, second],
+          [second, first],
+        ] as [Runtime, Runtime][]) {
+          call(adder, "add");
+          expect(held()).not.toEqual(before);
+          call(deleter, "check");
+          call(adder, "check");
+          call(deleter, "del");
+          expect(held()).toEqual(before);
+        }
         // Once more, as runtimes do.
-        call(adder, "del");
-        call(other, "del");
+        for (const runtime of names) call(runtime, "del");
       });
     }
 
     test("both print the same result and keep the same in the cache", async () => {
-      const made = await stage(ourChain, cniVersion);
+      const made = await stage(fivePlugins, cniVersion);
       const [theirs, ours] = (["cnitool", "tendril"] as const).map((runtime) => {
         forgetLastAddress(made);
         const result = made.call(runtime, "add");
@@ -180,10 +203,10 @@ for (const cniVersion of ["0.4.0", "1.0.0", "1.1.0"]) {
   });
 }
 
-describe("one chain of our bridge and Go's plugins", () => {
+describe("one chain of five plugins", () => {
   for (const runtime of names) {
     test(`each plugin has done its part when ${runtime} has added`, async () => {
-      const { host, call, netns } = await stage(ourChain);
+      const { host, call, netns } = await stage(fivePlugins);
       const { ips, interfaces } = JSON.parse(call(runtime, "add")) as CniResult;
       const [address = ""] = ips[0]?.address.split("/") ?? [];
       const inside = ["nsenter", `--net=${netns}`];
@@ -205,7 +228,7 @@ describe("one chain of our bridge and Go's plugins", () => {
     });
 
     test(`${runtime} is told by CHECK what somebody has changed`, async () => {
-      const { host, call, run, netns } = await stage(ourChain);
+      const { host, call, run, netns } = await stage(fivePlugins);
       const { ips } = JSON.parse(call(runtime, "add")) as CniResult;
       const address = ips[0]?.address ?? "";
       host.sh(`nsenter --net=${netns} ip address del ${address} dev eth0`);
@@ -217,7 +240,7 @@ describe("one chain of our bridge and Go's plugins", () => {
   }
 
   test("STATUS of both finds what stands in the way of ADD", async () => {
-    const { host, call, run } = await stage(ourChain);
+    const { host, call, run } = await stage(fivePlugins);
     for (const runtime of names) call(runtime, "status");
     const bridge = `br${count}`;
     host.sh(`ip link add ${bridge} type veth peer name ${bridge}p`);
@@ -229,7 +252,7 @@ describe("one chain of our bridge and Go's plugins", () => {
   });
 
   test("cnitool's GC removes all that we have added, ours what has lost its namespace", async () => {
-    const { host, call, held, network } = await stage(ourChain);
+    const { host, call, held, network } = await stage(fivePlugins);
     call("tendril", "add");
     call("cnitool", "gc");
     expect(held()).toEqual([]);
@@ -237,7 +260,7 @@ describe("one chain of our bridge and Go's plugins", () => {
     call("cnitool", "add");
     const alive = held();
     const gone = host.netns(`${network}-gone`);
-    const env = { NETCONFPATH: NETWORKS, CNI_PATH: `${ourPlugins}:${peerPlugins}`, CAP_ARGS: '{"portMappings":[]}' };
+    const env = { NETCONFPATH: NETWORKS, CNI_PATH, CAP_ARGS: '{"portMappings":[]}' };
     host.output([cnitool, "add", network, gone], { env });
     expect(held().length).toBeGreaterThan(alive.length);
     host.sh(`ip netns del ${network}-gone`);
@@ -249,45 +272,24 @@ describe("one chain of our bridge and Go's plugins", () => {
   });
 });
 
-describe("Go's interface plugins", () => {
-  const goChain = [
-    { type: "go-bridge", bridge: "BRIDGE", isDefaultGateway: true, ipam: { ...ipam, type: "go-host-local" } },
-    ...meta,
-  ];
-  const chains = {
-    "Go's bridge and host-local": goChain,
-    "Go's bridge with our host-local": [{ ...goChain[0], ipam }, ...meta],
-    "our bridge with Go's host-local": [{ ...ourChain[0], ipam: { ...ipam, type: "go-host-local" } }, ...meta],
-    "Go's ptp with our host-local": [{ type: "ptp", ipam }, ...meta],
-  };
-
-  function linkPeers(host: TestHost): void {
-    host.sh(`mkdir -p ${RENAMED} && ln -sf ${peerPlugins}/bridge ${RENAMED}/go-bridge`);
-    host.sh(`ln -sf ${peerPlugins}/host-local ${RENAMED}/go-host-local`);
-  }
-
-  for (const [title, chain] of Object.entries(chains)) {
-    test(`${title}: tendril drives them through all verbs as cnitool does`, async () => {
-      const made = await stage(chain);
+describe("other vendors' plugins", () => {
+  for (const [title, plugins] of [
+    ["Go's five plugins with our host-local", mixed("GGGGG")],
+    ["Go's ptp with our host-local, then our plugins", [{ type: "go-ptp", ipam }, ...fivePlugins.slice(1)]],
+  ] as const) {
+    test(`${title}: STATUS and GC by both runtimes, and an error that comes through as it is`, async () => {
+      const made = await stage(plugins);
       const { call, held, run } = made;
-      linkPeers(made.host);
+      const before = held();
       for (const adder of names) {
-        const other = others[adder];
         call(adder, "status");
         call(adder, "add");
-        call(adder, "check");
-        call(other, "check");
-        expect(held()).not.toEqual([]);
-        call(other, "del");
-        expect(held()).toEqual([]);
-        call(adder, "add");
-        call(other, "gc");
-        const isAlive = other === "tendril";
-        expect(held().length > 0).toBe(isAlive);
+        call(other[adder], "gc");
+        // cnitool's takes down whatever is attached, ours what has lost its namespace.
+        expect(Bun.deepEquals(held(), before)).toBe(other[adder] === "cnitool");
         call(adder, "del");
-        expect(held()).toEqual([]);
+        expect(held()).toEqual(before);
       }
-      // An error of theirs comes through as it is.
       call("tendril", "add");
       made.host.sh(`nsenter --net=${made.netns} ip link set eth0 mtu 1300`);
       const [ours, theirs] = (["tendril", "cnitool"] as const).map((runtime) => run(runtime, "check"));
@@ -300,7 +302,7 @@ describe("Go's interface plugins", () => {
 
   test("what fails in the middle of a chain leaves nothing after DEL", async () => {
     const broken = { type: "tuning", sysctl: { "net.ipv4.conf.IFNAME.no_such": "1" } };
-    const made = await stage([...ourChain, broken]);
+    const made = await stage([...fivePlugins, broken]);
     for (const runtime of names) {
       const { exitCode, stdout, stderr } = made.run(runtime, "add");
       expect(exitCode).toBe(1);

@@ -24,7 +24,9 @@ export function held(host: TestHost, given: readonly string[] = []): string[] {
       .map(({ ifname }) => `link ${ifname}`),
     ...ruleset
       .map((line) => line.trim())
-      .filter((line) => /elements = |dnat to|CNI-(DN|FORWARD)-|CNI-[0-9a-f]/.test(line)),
+      .filter((line) =>
+        /elements = |dnat to|CNI-(DN|FORWARD)-|CNI-[0-9a-f]|^ip6? [sd]addr [0-9a-f.:]+ .*accept/.test(line),
+      ),
     ...filesBelow(host, "/var/lib/cni/results"),
     ...filesBelow(host, "/var/lib/cni/networks").filter((path) => /\/[0-9a-f]*[.:][0-9a-f.:]+$/.test(path)),
     ...filesBelow(host, "/run/tendril/attachments"),
