@@ -9,6 +9,7 @@ import { needs, program, root } from "../support/needs.ts";
 import { stateOf } from "../support/network-state.ts";
 import {
   type Config,
+  call,
   expectBuilt,
   fail,
   type Host,
@@ -295,6 +296,36 @@ describe.concurrent("a host port that another container has", () => {
     await succeed(place.host, { verb: "ADD", container, config: withResult(portmap([WEB]), result) });
     open.push(await answering(container.namespace, "second", { tcp: [80] }));
     expect(await askTcp(place.outside, HOST_V4, 8080)).toBe(`second ${OUTSIDE_V4}`);
+  });
+
+  test("goes to one of those who ask at once, and the others leave nothing", async () => {
+    const place = site();
+    const ids = Array.from({ length: 8 }, (_, i) => `c${i}`);
+    const chain = [{ config: bridge(place.host) }];
+    const stages: { container: ReturnType<typeof hosts.container>; config: Config }[] = [];
+    for (const id of ids) {
+      const container = hosts.container(id);
+      const result = await addChain(place.host, container, chain);
+      // The port that all want is the last of several.
+      const own = { ...WEB, hostPort: 9000 + stages.length };
+      stages.push({ container, config: withResult(portmap([own, DNS, WEB]), result) });
+    }
+    const outcomes = await Promise.all(
+      stages.map(({ container, config }) => call(place.host, { verb: "ADD", container, config })),
+    );
+    const winner = outcomes.findIndex(({ status }) => status === 0);
+    const named = expect.stringContaining(`is taken by container "c${winner}" in network "net" as "eth0"`);
+    for (const [i, { status, answer }] of outcomes.entries()) {
+      if (i === winner) continue;
+      expect({ i, status, answer }).toEqual({
+        i,
+        status: 1,
+        answer: expect.objectContaining({ code: CONFLICT, msg: named }),
+      });
+    }
+    const owners = place.host.netns.sh("nft list ruleset").match(/[^ ]+ \. \d+ comment "net eth0 \w+" : [^j]/g) ?? [];
+    expect(owners).toHaveLength(2 * 3);
+    expect(owners.every((line) => line.includes(`"net eth0 c${winner}"`))).toBe(true);
   });
 
   test("is free for another protocol, another address and another family", async () => {
