@@ -47,6 +47,7 @@ const loaders: Readonly<Record<PluginType, () => Promise<Plugin>>> = {
   ipvlan: () => import("../plugins/interface/ipvlan.ts").then(({ ipvlan }) => planned(ipvlan)),
   macvlan: () => import("../plugins/interface/macvlan.ts").then(({ macvlan }) => planned(macvlan)),
   vlan: () => import("../plugins/interface/vlan.ts").then(({ vlan }) => planned(vlan)),
+  vrf: () => import("../plugins/chained/vrf.ts").then(({ vrf }) => planned(vrf)),
   "host-local": () => import("../ipam/host-local/index.ts").then(({ hostLocal }) => hostLocal),
   static: () => import("../ipam/static.ts").then(({ staticIpam }) => staticIpam),
   tap: () => import("../plugins/interface/tap.ts").then(({ tap }) => planned(tap)),

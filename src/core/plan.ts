@@ -161,6 +161,13 @@ export interface LinkSettingsResource extends Placed {
   readonly restore?: LinkSettings;
 }
 
+/** That a link is a port of a VRF, which routes what comes in by it. */
+export interface VrfPortResource extends Placed {
+  readonly kind: "vrf-port";
+  readonly link: string;
+  readonly vrf: string;
+}
+
 /** VLANs that a bridge's port lets through. */
 export interface PortVlansResource extends Placed {
   readonly kind: "port-vlans";
@@ -407,6 +414,7 @@ export type Resource =
   | LinkResource
   | MovedLinkResource
   | LinkSettingsResource
+  | VrfPortResource
   | PortVlansResource
   | AddressResource
   | RouteResource

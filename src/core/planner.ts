@@ -72,6 +72,10 @@ export interface RoutingFact {
   readonly rules: readonly RuleFact[];
   /** The tables that a route, a rule or a VRF names. */
   readonly tables: readonly number[];
+  /** What the link is a port of. */
+  readonly master?: string | undefined;
+  /** The tables of the VRFs, by their names. */
+  readonly vrfs: ReadonlyMap<string, number>;
 }
 
 /** What a planner needs to know beyond the configuration. */

@@ -20,16 +20,22 @@ const RTM_F_CLONED = 0x200;
 /** Undefined where the namespace is gone. Throws KernelError. */
 export function askRouting({ where, name }: LinkQuestion, kernel: Kernel): RoutingFact | undefined {
   if (!kernel.has(where)) return undefined;
-  const index = kernel.link(where, name)?.index;
+  const link = kernel.link(where, name);
   const routes = listAllRoutes(kernel.route(where)).filter(({ flags }) => (flags & RTM_F_CLONED) === 0);
   const rules = listRules(kernel.route(where)).map(ruleFact);
-  const vrfs = kernel.links(where).flatMap(({ info }) => info?.vrf?.table ?? []);
-  const tables = new Set([...routes.map(tableOf), ...rules.map(({ table }) => table), ...vrfs]);
-  const ofLink = routes.filter(({ type, outputIndex }) => type === RTN_UNICAST && outputIndex === index);
+  const vrfs = new Map<string, number>();
+  const links = kernel.links(where);
+  for (const { name: vrf, info } of links) {
+    if (info?.vrf?.table !== undefined) vrfs.set(vrf, info.vrf.table);
+  }
+  const tables = new Set([...routes.map(tableOf), ...rules.map(({ table }) => table), ...vrfs.values()]);
+  const ofLink = routes.filter(({ type, outputIndex }) => type === RTN_UNICAST && outputIndex === link?.index);
   return {
     routes: ofLink.map(routeFact).filter(isMovable),
     rules,
     tables: [...tables].sort((a, b) => a - b),
+    master: links.find(({ index }) => index === link?.master)?.name,
+    vrfs,
   };
 }
 

@@ -16,6 +16,7 @@ export const pluginTypes = [
   "tap",
   "tuning",
   "vlan",
+  "vrf",
 ] as const;
 
 export type PluginType = (typeof pluginTypes)[number];

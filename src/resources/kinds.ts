@@ -27,6 +27,11 @@ const absentRoute = late(
   () => import("./absent-route.ts"),
   () => require("./absent-route.ts"),
 );
+const vrfPort = late(
+  ["vrf"],
+  () => import("./vrf-port.ts"),
+  () => require("./vrf-port.ts"),
+);
 const rule = late(
   ["sbr"],
   () => import("./rule.ts"),
@@ -90,6 +95,9 @@ export const kernelKinds: KernelKinds = {
   },
   get "absent-route"() {
     return absentRoute().absentRoute;
+  },
+  get "vrf-port"() {
+    return vrfPort().vrfPort;
   },
   get rule() {
     return rule().rule;

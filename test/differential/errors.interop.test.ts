@@ -18,6 +18,7 @@ import { ptp } from "./wrong/ptp.ts";
 import { sbr } from "./wrong/sbr.ts";
 import { tap } from "./wrong/tap.ts";
 import { tuning } from "./wrong/tuning.ts";
+import { vrf } from "./wrong/vrf.ts";
 import type { PluginWrongs, Wrong } from "./wrong/wrong.ts";
 
 beforeAll(expectBuilt);
@@ -25,7 +26,7 @@ const hosts = testHosts();
 expectNothingLeft();
 const needed = [root, goPlugin("host-local"), goPlugin("static")];
 
-for (const plugin of [bandwidth, bridge, firewall, hostDevice, macvlan, portmap, ptp, sbr, tap, tuning]) {
+for (const plugin of [bandwidth, bridge, firewall, hostDevice, macvlan, portmap, ptp, sbr, tap, tuning, vrf]) {
   describe.concurrent(`${plugin.type}: refused is`, () => {
     for (const each of plugin.list) {
       const test = needs(...needed, goPlugin(plugin.type), ...(each.need === undefined ? [] : [each.need]));

@@ -38,6 +38,7 @@ const routing = (routes: readonly LinkRoute[], more: Partial<RoutingFact> = {}):
   routes,
   rules,
   tables: [253, 254, 255],
+  vrfs: new Map(),
   ...more,
 });
 

@@ -22,6 +22,9 @@ export interface SbrConfig {
   readonly addSourceHints: boolean;
 }
 
+/** Of a namespace that is gone. */
+const NO_ROUTING: RoutingFact = { routes: [], rules: [], tables: [], vrfs: new Map() };
+
 /** The first of the tables that are chosen. */
 const FIRST_TABLE = 100;
 
@@ -65,7 +68,7 @@ function parseSbrConfig(config: NetworkConfig): SbrConfig {
 }
 
 function planSbr(config: SbrConfig, facts: Facts): Plan {
-  const { key, links, routing = { routes: [], rules: [], tables: [] }, prevResult = {} } = facts;
+  const { key, links, routing = NO_ROUTING, prevResult = {} } = facts;
   const isAdd = facts.adopted === undefined && !facts.recovering;
   if (!isAdd) return { resources: planFound(config, facts, routing), result: prevResult };
   const ips = addressesOf(prevResult, key.ifname);

@@ -28,7 +28,7 @@ export interface Served {
   del(container: Container, options?: CallOptions): void;
   gc(...alive: Container[]): void;
   status(): void;
-  foreseeAdd(container: Container): Foresight | undefined;
+  foreseeAdd(container: Container, options?: CallOptions): Foresight | undefined;
 }
 
 export function serve<C>(planner: Planner<C>, host: Host, fields: Fields): Served {
@@ -63,6 +63,6 @@ export function serve<C>(planner: Planner<C>, host: Host, fields: Fields): Serve
       within(() => plugin.gc({ ...common, config: { ...config, validAttachments } }));
     },
     status: () => within(() => plugin.status({ ...common, config })),
-    foreseeAdd: (container) => within(() => plugin.foreseeAdd?.(callOf(container))),
+    foreseeAdd: (container, options) => within(() => plugin.foreseeAdd?.(callOf(container, options))),
   };
 }
