@@ -7,6 +7,7 @@
 import type { Cidr } from "./cidr.ts";
 import { ConfigError } from "./errors.ts";
 import type { Family } from "./ip.ts";
+import { formatHash, hash64 } from "./names.ts";
 import {
   boolean,
   cidr,
@@ -24,6 +25,9 @@ import {
   withDefault,
 } from "./schema.ts";
 
+/** The node of a block that has none. */
+export const NOBODY = "";
+
 /** The version of all documents below. */
 export const DOCUMENT_VERSION = 1;
 
@@ -38,12 +42,16 @@ export interface NodeRecord {
   readonly addresses: readonly string[];
   /** Of its end of the tunnels. */
   readonly tunnelMac?: string;
+  /** Its own addresses among the pods, of its end of the tunnels, to which other nodes send probes. */
+  readonly podAddresses?: readonly string[];
   /** The most bytes that a pod's packet can have on its way to another node. */
   readonly mtu?: number;
   readonly modes: readonly ModeName[];
   /** For pools that serve some nodes only. */
   readonly labels: Readonly<Record<string, string>>;
   readonly agentVersion?: string;
+  /** What other nodes' BIRD has to know of its; absent in other modes. */
+  readonly bgp?: { readonly as: number; readonly routeReflector: boolean };
   /**
    * Counts how often the node has been given up. Its blocks carry the epoch in which they were claimed, and those of
    * an earlier one are not its own any more.
@@ -66,6 +74,13 @@ export interface PoolRecord {
   readonly excluded: readonly string[];
   /** Whether pods leave the cluster under their node's address. */
   readonly masquerade: boolean;
+  /**
+   * Whether each block is a subnet of its own with a gateway on its node, for pods on a bridge: then the block's own
+   * address, the first after it, and in IPv4 the last are never given to a pod. No when absent.
+   */
+  readonly gateways?: boolean;
+  /** Whether the nodes lead its addresses to each other; no for those of a LAN that they share. Yes when absent. */
+  readonly routed?: boolean;
 }
 
 /** A part of a pool that a node gives addresses of. */
@@ -73,13 +88,16 @@ export interface BlockRecord {
   readonly version: typeof DOCUMENT_VERSION;
   readonly pool: string;
   readonly cidr: string;
+  /** Whose it is; NOBODY where its node was given up while others hold addresses of it, and then any node may take it. */
   readonly node: string;
   /** The node's when it claimed the block. */
   readonly epoch: number;
   /** Addresses that its node does without, for others to borrow when no block is left. */
   readonly offered: readonly string[];
-  /** Addresses that other nodes have borrowed: whose each of them is. */
+  /** Addresses that nodes hold apart from the block, borrowed or reserved: whose each of them is. */
   readonly lent: Readonly<Record<string, string>>;
+  /** Addresses that nobody gives but to one owner: the names of their reservations. None when absent. */
+  readonly reserved?: Readonly<Record<string, string>>;
 }
 
 /** Addresses that are kept for one owner, wherever its pod runs. */
@@ -88,8 +106,10 @@ export interface ReservationRecord {
   readonly addresses: readonly string[];
   /** Such as a pod's namespace and name, `default/web-0`. */
   readonly owner: string;
-  /** Where the owner runs now, so that the other nodes know the way. */
+  /** Where the owner runs, or is about to: who else holds the addresses hands them over. */
   readonly node?: string;
+  /** Made by the owner's first ADD rather than by an operator, and so free to be of other addresses. No when absent. */
+  readonly sticky?: boolean;
   /** When it ends, in RFC 3339; it stays until it is deleted when absent. */
   readonly expires?: string;
 }
@@ -130,10 +150,17 @@ export const nodeDocuments: DocumentKind<NodeRecord> = {
       version,
       addresses: list(cidrText),
       tunnelMac: optional(mac),
+      podAddresses: optional(list(ipText)),
       mtu: optional(integer(68, 65535)),
       modes: withDefault(list(oneOf(...MODES)), []),
       labels: withDefault(words, {}),
       agentVersion: optional(text),
+      bgp: optional(
+        object<NonNullable<NodeRecord["bgp"]>>({
+          as: integer(1, 0xffffffff),
+          routeReflector: withDefault(boolean, false),
+        }),
+      ),
       epoch: count,
       gone: optional(boolean),
     }),
@@ -145,7 +172,8 @@ export const heartbeatDocuments: DocumentKind<HeartbeatRecord> = {
   parse: keepingUnknown(object<HeartbeatRecord>({ version, incarnation: text, beats: count })),
 };
 
-const DEFAULT_BLOCK_BITS = { ipv4: 26, ipv6: 122 };
+/** Prefix lengths of blocks where a pool says nothing. */
+export const DEFAULT_BLOCK_BITS = { ipv4: 26, ipv6: 122 };
 
 const blockBits = object<PoolRecord["blockBits"]>({
   ipv4: withDefault(integer(8, 32), DEFAULT_BLOCK_BITS.ipv4),
@@ -159,6 +187,8 @@ const poolFields = object<PoolRecord>({
   nodeSelector: withDefault(words, {}),
   excluded: withDefault(list(cidrText), []),
   masquerade: withDefault(boolean, true),
+  gateways: optional(boolean),
+  routed: optional(boolean),
 });
 
 export const poolDocuments: DocumentKind<PoolRecord> = {
@@ -181,6 +211,7 @@ export const blockDocuments: DocumentKind<BlockRecord> = {
       epoch: count,
       offered: withDefault(list(ipText), []),
       lent: withDefault(words, {}),
+      reserved: optional(words),
     }),
   ),
 };
@@ -193,6 +224,7 @@ export const reservationDocuments: DocumentKind<ReservationRecord> = {
       addresses: list(ipText),
       owner: text,
       node: optional(text),
+      sticky: optional(boolean),
       expires: optional(instant),
     }),
   ),
@@ -221,6 +253,28 @@ function checkNetworks({ cidrs, blockBits }: PoolRecord): void {
     const most = ip.family === 4 ? blockBits.ipv4 : blockBits.ipv6;
     if (bits > most) throw new ConfigError(field, `is smaller than a block, which is a /${most}`, { value: cidr });
   }
+}
+
+/** The name of an owner's reservation: one that every store can take, and another one for every owner. */
+export function reservationName(owner: string): string {
+  // A namespace has no dot, so the first one parts it from the pod's name.
+  if (/^[a-z0-9-]+\/[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(owner) && /^[a-z0-9]/.test(owner) && owner.length <= 253) {
+    return owner.replace("/", ".");
+  }
+  return formatHash(hash64(owner));
+}
+
+/** Whether a reservation is over at a time, in milliseconds of the epoch. */
+export function isOver({ expires }: Pick<ReservationRecord, "expires">, now: number): boolean {
+  return expires !== undefined && Date.parse(expires) <= now;
+}
+
+/** The label that every node has: its name. @see https://kubernetes.io/docs/reference/labels-annotations-taints/ */
+export const HOSTNAME_LABEL = "kubernetes.io/hostname";
+
+/** Whether a pool serves a node with these labels. */
+export function selects({ nodeSelector }: Pick<PoolRecord, "nodeSelector">, labels: NodeRecord["labels"]): boolean {
+  return Object.entries(nodeSelector).every(([key, value]) => labels[key] === value);
 }
 
 /** A network whose text a schema has checked. Throws ConfigError for another one. */

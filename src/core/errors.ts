@@ -104,6 +104,12 @@ export class DelegateError extends TendrilError {
 /** Another vendor's plugin ended without an answer that can be read: a signal, no output, or no JSON. */
 export class PluginFailureError extends TendrilError {}
 
+/** The message of whatever was thrown. */
+export function errorMessage(error: unknown): string {
+  if (error instanceof Error) return error.message === "" ? error.name : error.message;
+  return typeof error === "string" ? error : `Thrown: ${Object.prototype.toString.call(error)}`;
+}
+
 /** Shows a configuration value as its reader wrote it, shortened where it is long. */
 function showValue(value: unknown): string {
   const text = value === undefined ? "undefined" : JSON.stringify(value);

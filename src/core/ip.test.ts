@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import fc from "fast-check";
 import {
   addressBits,
+  canonicalAddress,
   compareIp,
   type Family,
   familyOf,
@@ -182,6 +183,16 @@ describe("formatIp", () => {
       }),
       { numRuns: 2_000 },
     );
+  });
+
+  test.each([
+    ["10.0.0.1", "10.0.0.1"],
+    ["10.0.0.0/8", "10.0.0.0/8"],
+    ["FD00:0:0::1/64", "fd00::1/64"],
+    ["::172.20.1.12", "::ac14:10c"],
+    ["default", "default"],
+  ])("writes %s as %s, as the kernel tells it", (text, canonical) => {
+    expect(canonicalAddress(text)).toBe(canonical);
   });
 
   test("keeps sixteen bytes of an IPv4-mapped address as IPv6 text that comes back to them", () => {

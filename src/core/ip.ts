@@ -113,6 +113,14 @@ export function formatIpBytes(bytes: Uint8Array): string {
   return `${hex(groups.slice(0, zeros.start))}::${hex(groups.slice(zeros.start + zeros.length))}`;
 }
 
+/** An address, with a prefix length or without, in the text that the kernel tells it in; what is none stays as it is. */
+export function canonicalAddress(text: string): string {
+  const [address = "", length] = text.split("/");
+  const bytes = parseIpBytes(address);
+  if (bytes === undefined) return text;
+  return length === undefined ? formatIpBytes(bytes) : `${formatIpBytes(bytes)}/${length}`;
+}
+
 function longestZeroRun(groups: number[]): { start: number; length: number } {
   let best = { start: 0, length: 0 };
   for (let start = 0; start < groups.length; start++) {

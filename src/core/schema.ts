@@ -58,6 +58,24 @@ export function object<T extends object>(fields: Readonly<Record<string, Field<u
   };
 }
 
+/** An object in which a field that is not in the table is an error: in a file written by hand it is a slip. */
+export function exactly<T extends object>(fields: { readonly [K in keyof T]-?: Field<T[K]> }): Schema<T> {
+  const checked = object<T>(fields);
+  return (value, field) => {
+    const result = checked(value, field);
+    const known = Object.keys(fields);
+    for (const key of Object.keys(value as object)) {
+      if (known.includes(key)) continue;
+      const path = field === "" ? key : `${field}.${key}`;
+      throw new ConfigError(path, `is not a field here; there are ${known.join(", ")}`);
+    }
+    return result;
+  };
+}
+
+/** Whatever stands there, for somebody else to check. */
+export const anything: Schema<unknown> = (value) => value;
+
 /** The values by their keys in lower case; of keys that differ in case alone the first. */
 function foldKeys(source: Record<string, unknown>): Map<string, unknown> {
   const folded = new Map<string, unknown>();

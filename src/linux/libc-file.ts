@@ -206,6 +206,16 @@ function status(fd: number, path: string, flags: number): FileStatus | number {
   };
 }
 
+/** What a symbolic link says. @see readlink(2) */
+export function readLink(path: string): string {
+  const length = check(
+    systemCall("readlinkat", AT_FDCWD, pathBytes(path), readMemory, readMemory.length),
+    "readlink",
+    path,
+  );
+  return decoder.decode(readMemory.subarray(0, length));
+}
+
 /** Makes a folder. @see mkdir(2) */
 export function makeFolder(path: string, mode: number): void {
   check(systemCall("mkdirat", AT_FDCWD, pathBytes(path), mode), "mkdir", path);

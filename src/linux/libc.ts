@@ -166,6 +166,7 @@ export function unmount(target: string): void {
   check(systemCall("umount2", cString(target), MNT_DETACH), "umount2", target);
 }
 
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_BRIDGE = 7;

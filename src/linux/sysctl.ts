@@ -9,7 +9,8 @@ import { closeFile, O_WRONLY, openFile, readTextIfThere, writeText } from "./lib
  * names of interfaces may contain dots.
  */
 function sysctlPath(name: string): string {
-  return `/proc/sys/${name}`;
+  // In a container that folder cannot be written: there another mount of it serves, which is named.
+  return `${process.env.TENDRIL_SYSCTL_DIR || "/proc/sys"}/${name}`;
 }
 
 /** The value of a parameter, or undefined where this kernel, or this namespace, does not have it. */

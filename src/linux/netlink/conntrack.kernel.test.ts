@@ -4,7 +4,16 @@ import { needs, program, root } from "../../../test/support/needs.ts";
 import { expectNothingLeft } from "../../../test/support/snapshot.ts";
 import { type Closable, udpClient } from "../../../test/support/traffic.ts";
 import { inNetns } from "../netns.ts";
-import { deleteFlow, deleteFlows, type Flow, type FlowPattern, IPPROTO_UDP, listFlows } from "./conntrack.ts";
+import {
+  countFlows,
+  deleteFlow,
+  deleteFlows,
+  type Flow,
+  type FlowPattern,
+  IPPROTO_UDP,
+  listFlows,
+  listFlowsOf,
+} from "./conntrack.ts";
 import { NetlinkError } from "./error.ts";
 import { NETLINK_NETFILTER, NetlinkSocket } from "./socket.ts";
 
@@ -100,4 +109,25 @@ test("a flow that has come in the place of a deleted one is another one", async 
     --timeout 30 >/dev/null 2>&1`);
   expect(() => socket.execute(deleteFlow(again))).toThrow(NetlinkError);
   expect(list({ family: 4, destinationPort: 53 })).toHaveLength(1);
+});
+
+test("flows of addresses are the same whether the kernel picks them or gives all", async () => {
+  const { socket } = await tracked();
+  expect(countFlows(socket)).toBe(5);
+  const cases: readonly (readonly [addresses: readonly string[], count: number])[] = [
+    [["127.0.0.2"], 1],
+    [["127.0.0.7", "127.0.0.9"], 1],
+    [["::1"], 2],
+    [["127.0.0.1", "::1"], 5],
+    [["::2"], 0],
+  ];
+  for (const [addresses, count] of cases) {
+    const [picked, all] = [0, Number.POSITIVE_INFINITY].map((flowsOfAWalk) =>
+      listFlowsOf(socket, addresses, flowsOfAWalk)
+        .map(({ original }) => JSON.stringify(original))
+        .sort(),
+    );
+    expect({ addresses, picked }).toEqual({ addresses, picked: all });
+    expect({ addresses, count: all?.length }).toEqual({ addresses, count });
+  }
 });

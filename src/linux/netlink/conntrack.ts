@@ -4,7 +4,7 @@
  * @see linux/netfilter/nfnetlink_conntrack.h, conntrack(8)
  */
 
-import type { Family } from "../../core/ip.ts";
+import { type Family, familyOf } from "../../core/ip.ts";
 import { AF_INET, AF_INET6 } from "../libc.ts";
 import { attributes, nested, type WithUnknown } from "./attributes.ts";
 import { NetlinkError } from "./error.ts";
@@ -17,6 +17,7 @@ const NFNL_SUBSYS_CTNETLINK = 1;
 /** Types of messages, with the subsystem's number in the high byte. */
 const IPCTNL_MSG_CT_GET = (NFNL_SUBSYS_CTNETLINK << 8) | 1;
 const IPCTNL_MSG_CT_DELETE = (NFNL_SUBSYS_CTNETLINK << 8) | 2;
+const IPCTNL_MSG_CT_GET_STATS = (NFNL_SUBSYS_CTNETLINK << 8) | 5;
 
 /** @see linux/in.h */
 export const IPPROTO_UDP = 17;
@@ -119,6 +120,7 @@ export interface FlowPattern {
 
 /** The flows that a pattern describes. Throws NetlinkError, `EINVAL` from a kernel without CONFIG_NF_CT_NETLINK. */
 export function listFlows(socket: NetlinkSocket, pattern: FlowPattern): Flow[] {
+  if (countFlows(socket) === 0) return [];
   return socket
     .dump(request("list tracked connections", IPCTNL_MSG_CT_GET, 0, flowMessage, question(pattern)))
     .map(({ payload }) => flowMessage.read(payload))
@@ -152,6 +154,75 @@ function matches({ original, reply }: Flow, pattern: FlowPattern): boolean {
     destinationOf(original) === destination &&
     sourceOf(reply) === answeredBy
   );
+}
+
+/** @see enum ctattr_stats_global */
+const statsMessage = nfMessage(attributes<{ entries?: number } & WithUnknown>({ entries: [1, be32] }));
+
+/** How many flows are tracked in the socket's namespace. Throws NetlinkError as others do. */
+export function countFlows(socket: NetlinkSocket): number {
+  const question = header(AF_INET);
+  const reply = socket.get(request("count tracked connections", IPCTNL_MSG_CT_GET_STATS, 0, statsMessage, question));
+  return statsMessage.read(reply.payload).entries ?? 0;
+}
+
+/**
+ * How many flows are read here in the time that the kernel needs to go through its table once. That has a place for each
+ * of hundreds of thousands of flows, whatever is in it.
+ */
+const FLOWS_OF_A_WALK = 600;
+
+/**
+ * The flows of any protocol that one of some addresses has a part in: as their origin, as their destination, or as who
+ * answers in its place. The kernel picks them, or gives all when that is less work. Throws NetlinkError, `EINVAL` from a
+ * kernel without CONFIG_NF_CT_NETLINK.
+ */
+export function listFlowsOf(
+  socket: NetlinkSocket,
+  addresses: readonly string[],
+  flowsOfAWalk = FLOWS_OF_A_WALK,
+): Flow[] {
+  const count = countFlows(socket);
+  if (count === 0) return [];
+  const picked = questionsOf(addresses);
+  const questions = count <= flowsOfAWalk * picked.length ? questionsForAll(addresses) : picked;
+  const wanted = new Set(addresses);
+  const found = new Map<string, Flow>();
+  for (const question of questions) {
+    const operation = request("list tracked connections", IPCTNL_MSG_CT_GET, 0, flowMessage, question);
+    for (const { payload } of socket.dump(operation)) {
+      const flow = flowMessage.read(payload);
+      const { original, reply } = flow;
+      const parts = [sourceOf(original), destinationOf(original), sourceOf(reply)];
+      if (parts.some((part) => part !== undefined && wanted.has(part))) found.set(JSON.stringify(original), flow);
+    }
+  }
+  return [...found.values()];
+}
+
+/** For IPv4 the kernel looks at the flows; by IPv6 addresses it filters the wrong way round, so it gives all. */
+function questionsOf(addresses: readonly string[]): Flow[] {
+  const questions: Flow[] = [];
+  for (const address of addresses) {
+    if (familyOf(address) !== 4) continue;
+    const [from, to] = [{ addresses: { source4: address } }, { addresses: { destination4: address } }];
+    questions.push(
+      { ...header(AF_INET), original: from, filter: { original: IP_SRC } },
+      { ...header(AF_INET), original: to, filter: { original: IP_DST } },
+      { ...header(AF_INET), reply: from, filter: { reply: IP_SRC } },
+    );
+  }
+  return addresses.some((address) => familyOf(address) === 6) ? [...questions, header(AF_INET6)] : questions;
+}
+
+/** For all flows of the addresses' families. */
+function questionsForAll(addresses: readonly string[]): Flow[] {
+  const families = new Set(addresses.map(familyOf));
+  return [...families].map((family) => header(family === 4 ? AF_INET : AF_INET6));
+}
+
+function header(protocol: number): NfHeader {
+  return { protocol, version: 0, resource: 0 };
 }
 
 /** Where the packets of a direction go. */

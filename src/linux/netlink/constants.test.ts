@@ -16,12 +16,14 @@ import * as u32Filter from "./rtnetlink/filter/u32.ts";
 import { type BridgeData, bridgeData } from "./rtnetlink/link/bridge.ts";
 import { type BridgePortData, bridgePortData } from "./rtnetlink/link/bridge-port.ts";
 import { linkInfo } from "./rtnetlink/link/info.ts";
+import { ipTunnelData } from "./rtnetlink/link/ip-tunnel.ts";
 import * as ipvlan from "./rtnetlink/link/ipvlan.ts";
 import * as link from "./rtnetlink/link/link.ts";
 import * as macvlan from "./rtnetlink/link/macvlan.ts";
 import { tunData } from "./rtnetlink/link/tun.ts";
 import { vlanData } from "./rtnetlink/link/vlan.ts";
 import { vrfData, vrfPortData } from "./rtnetlink/link/vrf.ts";
+import { vxlanData } from "./rtnetlink/link/vxlan.ts";
 import * as neighbour from "./rtnetlink/neighbour.ts";
 import * as qdisc from "./rtnetlink/qdisc/qdisc.ts";
 import * as tbf from "./rtnetlink/qdisc/tbf.ts";
@@ -43,6 +45,7 @@ const HEADERS = [
   "linux/rtnetlink.h",
   "linux/if.h",
   "linux/if_link.h",
+  "linux/if_tunnel.h",
   "linux/if_addr.h",
   "linux/if_bridge.h",
   "linux/neighbour.h",
@@ -226,6 +229,9 @@ const FORMATS: readonly Format[] = [
       ["vlan", "IFLA_INFO_DATA", {}],
       ["vrf", "IFLA_INFO_DATA", {}],
       ["tun", "IFLA_INFO_DATA", {}],
+      ["vxlan", "IFLA_INFO_DATA", {}],
+      ["ipip", "IFLA_INFO_DATA", {}],
+      ["sit", "IFLA_INFO_DATA", {}],
       ["data", "IFLA_INFO_DATA", new Uint8Array()],
       ["portKind", "IFLA_INFO_SLAVE_KIND", TEXT],
       ["bridgePort", "IFLA_INFO_SLAVE_DATA", {}],
@@ -279,6 +285,37 @@ const FORMATS: readonly Format[] = [
       ["multiQueue", "IFLA_TUN_MULTI_QUEUE", true],
       ["queues", "IFLA_TUN_NUM_QUEUES", 1],
       ["disabledQueues", "IFLA_TUN_NUM_DISABLED_QUEUES", 1],
+    ],
+  },
+  {
+    wire: vxlanData,
+    header: {},
+    headerSize: 0,
+    fields: [
+      ["id", "IFLA_VXLAN_ID", 1],
+      ["link", "IFLA_VXLAN_LINK", 1],
+      ["local", "IFLA_VXLAN_LOCAL", IP],
+      ["local6", "IFLA_VXLAN_LOCAL6", IP],
+      ["ttl", "IFLA_VXLAN_TTL", 1],
+      ["learning", "IFLA_VXLAN_LEARNING", true],
+      ["port", "IFLA_VXLAN_PORT", 1],
+      ["udpChecksum", "IFLA_VXLAN_UDP_CSUM", true],
+      ["udp6ZeroChecksumSent", "IFLA_VXLAN_UDP_ZERO_CSUM6_TX", true],
+      ["udp6ZeroChecksumTaken", "IFLA_VXLAN_UDP_ZERO_CSUM6_RX", true],
+    ],
+  },
+  {
+    wire: ipTunnelData,
+    header: {},
+    headerSize: 0,
+    fields: [
+      ["link", "IFLA_IPTUN_LINK", 1],
+      ["local", "IFLA_IPTUN_LOCAL", IP],
+      ["remote", "IFLA_IPTUN_REMOTE", IP],
+      ["ttl", "IFLA_IPTUN_TTL", 1],
+      ["tos", "IFLA_IPTUN_TOS", 1],
+      ["protocol", "IFLA_IPTUN_PROTO", 1],
+      ["pmtuDiscovery", "IFLA_IPTUN_PMTUDISC", true],
     ],
   },
   { wire: vrfData, header: {}, headerSize: 0, fields: [["table", "IFLA_VRF_TABLE", 1]] },

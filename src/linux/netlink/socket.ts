@@ -75,6 +75,7 @@ export class NetlinkSocket {
   readonly #fd: number;
   readonly #out = new Writer();
   #sequence = 0;
+  #isBroken = false;
   #pending: { readonly request: NetlinkRequest; readonly sequence: number; readonly settled: Settled }[] = [];
 
   /** Opens a socket of a protocol in the network namespace that this thread is in, where it stays. */
@@ -89,6 +90,11 @@ export class NetlinkSocket {
 
   close(): void {
     closeSocket(this.#fd);
+  }
+
+  /** Whether the next request has nothing to do with those before: none waits to be sent, and none has gone wrong. */
+  get isAtRest(): boolean {
+    return !this.#isBroken && this.#pending.length === 0;
   }
 
   /** Puts a request into the next send; `settled` hears of its outcome, which may be a throw of its own. */
@@ -261,15 +267,24 @@ export class NetlinkSocket {
     try {
       if (this.#out.length > 2 * MAX_POSTED) this.#setBuffer(SO_SNDBUFFORCE, this.#out.length);
       send(this.#fd, this.#out.written());
+    } catch (error) {
+      this.#isBroken = true;
+      throw error;
     } finally {
       this.#out.clear();
     }
   }
 
   #receive(): NetlinkMessage[] {
-    const length = receive(this.#fd, received, MSG_TRUNC);
-    if (length > received.length) throw new DecodeError(`A netlink datagram of ${length} bytes was cut`);
-    return readMessages(received.subarray(0, length));
+    try {
+      const length = receive(this.#fd, received, MSG_TRUNC);
+      if (length > received.length) throw new DecodeError(`A netlink datagram of ${length} bytes was cut`);
+      return readMessages(received.subarray(0, length));
+    } catch (error) {
+      // Answers may be lost, or may come later.
+      this.#isBroken = true;
+      throw error;
+    }
   }
 }
 

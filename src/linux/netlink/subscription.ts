@@ -40,6 +40,9 @@ export const RTNLGRP_IPV6_ROUTE = 11;
 export const RTNLGRP_IPV6_RULE = 19;
 export const RTNLGRP_NSID = 28;
 
+/** A group of NETLINK_NETFILTER. @see linux/netfilter/nfnetlink.h enum nfnetlink_groups */
+export const NFNLGRP_NFTABLES = 7;
+
 const NETLINK_ADD_MEMBERSHIP = 1;
 
 /** What a burst of some thousand links needs until this thread gets to it; memory is used only while it is needed. */

@@ -272,6 +272,24 @@ describe("looking up", () => {
     );
   });
 
+  needs(root, onBothKernels)("networks side by side are found one by one, in whatever order they came", () => {
+    const ranges: NftSet = { ...SET, name: "ranges", flags: ["interval"] };
+    const networks = Array.from({ length: 9 }, (_, i) => `10.244.${i}.0/24`);
+    for (const order of [networks, networks.toReversed(), [4, 7, 0, 8, 2, 1, 6, 3, 5].map((i) => networks[i] ?? "")]) {
+      const { netfilter } = namespaces.fresh();
+      commit(netfilter, [addTable(TABLE), addSet(ranges)]);
+      for (const [i, network] of order.entries()) {
+        commit(netfilter, createElements([{ set: ranges, key: [network] }]));
+        for (const there of networks) {
+          const found = findElement(netfilter, { set: ranges, key: [there] });
+          expect([order, there, found !== undefined]).toEqual([order, there, order.indexOf(there) <= i]);
+        }
+      }
+      for (const network of order) commit(netfilter, deleteElements([{ set: ranges, key: [network] }]));
+      expect(listElements(netfilter, ranges)).toEqual([]);
+    }
+  });
+
   kernelTest("a tuple of ranges finds that one", () => {
     const { netfilter } = namespaces.fresh();
     const ranges: NftSet = { ...SET, name: "ranges", key: ["ipv4_addr", "inet_service"], flags: ["interval"] };

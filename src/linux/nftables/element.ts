@@ -2,6 +2,7 @@
 
 import type { NftElement, NftElementContent, NftSet, NftType } from "../../core/nftables.ts";
 import { attributes, listOf, nested, type WithUnknown } from "../netlink/attributes.ts";
+import { NetlinkError } from "../netlink/error.ts";
 import { NLM_F_CREATE, NLM_F_EXCL, request } from "../netlink/message.ts";
 import { nfMessage } from "../netlink/nfnetlink.ts";
 import type { NetlinkSocket } from "../netlink/socket.ts";
@@ -239,6 +240,28 @@ function content({ set, data, verdict, comment, timeout }: NftElement, open = fa
 
 /** The element of a key, or undefined; a range is found by both its ends. Throws NetlinkError. */
 export function findElement(socket: NetlinkSocket, wanted: NftElement): KernelElement | undefined {
+  const { set } = wanted;
+  if (!hasRanges(set) || set.key.length > 1) return askForElement(socket, wanted);
+  // Of ranges that lie side by side the kernel does not always tell the end of one from the beginning of the next.
+  return askForElement(socket, wanted) ?? elementsIfAny(socket, set).find((one) => isSameRange(one, wanted));
+}
+
+/** None where there is no such set. */
+function elementsIfAny(socket: NetlinkSocket, set: NftSet): KernelElement[] {
+  try {
+    return listElements(socket, set);
+  } catch (error) {
+    if (error instanceof NetlinkError && error.code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+function isSameRange(one: NftElement, other: NftElement): boolean {
+  const [a, b] = [one, other].map((each) => encodeElement(keyOnly(each)));
+  return a?.length === b?.length && (a ?? []).every(({ key }, i) => isSameKey(key, b?.[i]?.key));
+}
+
+function askForElement(socket: NetlinkSocket, wanted: NftElement): KernelElement | undefined {
   const [start, end] = encodeElement(keyOnly(wanted)) as [ElementAttributes, ElementAttributes?];
   const found = getElement(socket, wanted, start);
   // Asked for one value, the kernel answers with the range around it.

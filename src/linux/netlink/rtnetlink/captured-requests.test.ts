@@ -26,6 +26,7 @@ import { addRule, deleteRule, ruleMessage } from "./rule.ts";
 import { type Layout, testCaptured } from "./test-support/captured.ts";
 
 const ZERO = "iproute2 sends the kind without C's final zero, which the kernel does not ask for";
+const EXPLICIT = "ip(8) always sends it, with the value that the kernel has without";
 const TABLE_ORDER = "we write in the order of our table, ip(8) in the order of its arguments";
 const EXACT_DELETE = "ip(8) deletes any route to the destination, we only one as we make it";
 
@@ -42,6 +43,153 @@ const links: Layout = {
       differences: [{ reason: ZERO, theirs: "18.1 76657468", ours: "18.1 7665746800" }],
       order: TABLE_ORDER,
       reads: { name: "veth0", info: { kind: "veth", veth: { peer: { name: "eth0", netnsFd: 4 } } } },
+    },
+    {
+      command:
+        "ip link add vxlan0 address 02:00:00:00:00:07 mtu 1450 type vxlan id 1 local 127.0.0.1 dstport 4789 nolearning",
+      sent: "74000000100005060100000000000000000000000000000000000000000000000a000100020000000007000008000400aa0500000b00030076786c616e300000340012000900010076786c616e000000240002000800010001000000080004007f000001050007000000000006000f0012b50000",
+      ours: createLink({
+        name: "vxlan0",
+        address: "02:00:00:00:00:07",
+        mtu: 1450,
+        info: { kind: "vxlan", vxlan: { id: 1, local: "127.0.0.1", port: 4789, learning: false } },
+      }),
+      differences: [{ reason: ZERO, theirs: "18.1 76786c616e", ours: "18.1 76786c616e00" }],
+      order: TABLE_ORDER,
+      reads: {
+        name: "vxlan0",
+        address: "02:00:00:00:00:07",
+        mtu: 1450,
+        info: { kind: "vxlan", vxlan: { id: 1, local: "127.0.0.1", port: 4789, learning: false } },
+      },
+    },
+    {
+      command:
+        "ip link add vxlan1 type vxlan id 2 local ::1 dstport 8472 nolearning ttl 64 udp6zerocsumtx udp6zerocsumrx",
+      sent: "84000000100005060100000000000000000000000000000000000000000000000b00030076786c616e310000580012000900010076786c616e0000004800020005000500400000000500130001000000050014000100000008000100020000001400110000000000000000000000000000000001050007000000000006000f0021180000",
+      ours: createLink({
+        name: "vxlan1",
+        info: {
+          kind: "vxlan",
+          vxlan: {
+            id: 2,
+            local6: "::1",
+            port: 8472,
+            learning: false,
+            ttl: 64,
+            udp6ZeroChecksumSent: true,
+            udp6ZeroChecksumTaken: true,
+          },
+        },
+      }),
+      differences: [{ reason: ZERO, theirs: "18.1 76786c616e", ours: "18.1 76786c616e00" }],
+      order: TABLE_ORDER,
+      reads: {
+        name: "vxlan1",
+        info: {
+          kind: "vxlan",
+          vxlan: {
+            id: 2,
+            local6: "::1",
+            port: 8472,
+            learning: false,
+            ttl: 64,
+            udp6ZeroChecksumSent: true,
+            udp6ZeroChecksumTaken: true,
+          },
+        },
+      },
+    },
+    {
+      command: "ip link add vxlan2 type vxlan id 7 dstport 4789 learning noudpcsum",
+      sent: "60000000100005060100000000000000000000000000000000000000000000000b00030076786c616e320000340012000900010076786c616e0000002400020005001200000000000800010007000000050007000100000006000f0012b50000",
+      ours: createLink({
+        name: "vxlan2",
+        info: { kind: "vxlan", vxlan: { id: 7, port: 4789, learning: true, udpChecksum: false } },
+      }),
+      differences: [{ reason: ZERO, theirs: "18.1 76786c616e", ours: "18.1 76786c616e00" }],
+      order: TABLE_ORDER,
+      reads: {
+        name: "vxlan2",
+        info: { kind: "vxlan", vxlan: { id: 7, port: 4789, learning: true, udpChecksum: false } },
+      },
+    },
+    {
+      command: "ip link add ipip1 mtu 1480 type ipip local 172.20.1.11 ttl 64",
+      sent: "9c0000001000050601000000000000000000000000000000000000000000000008000400c80500000a00030069706970310000006800120008000100697069705c000200050009000000000008000200ac14010b05000a0001000000050005000000000005000400400000000800010000000000080014000000000006000f0000000000060010000000000006001100000000000600120000000000",
+      ours: createLink({
+        name: "ipip1",
+        mtu: 1480,
+        info: { kind: "ipip", ipip: { local: "172.20.1.11", ttl: 64, pmtuDiscovery: true } },
+      }),
+      differences: [
+        { reason: ZERO, theirs: "18.1 69706970", ours: "18.1 6970697000" },
+        { reason: EXPLICIT, theirs: "18.2.15 0000" },
+        { reason: EXPLICIT, theirs: "18.2.16 0000" },
+        { reason: EXPLICIT, theirs: "18.2.17 0000" },
+        { reason: EXPLICIT, theirs: "18.2.18 0000" },
+        { reason: EXPLICIT, theirs: "18.2.20 00000000" },
+        { reason: EXPLICIT, theirs: "18.2.1 header 00000000" },
+        { reason: EXPLICIT, theirs: "18.2.5 00" },
+        { reason: EXPLICIT, theirs: "18.2.9 00" },
+      ],
+      order: TABLE_ORDER,
+      reads: {
+        name: "ipip1",
+        mtu: 1480,
+        info: { kind: "ipip", ipip: { local: "172.20.1.11", ttl: 64, pmtuDiscovery: true } },
+      },
+    },
+    {
+      command: "ip link add ipip2 type ipip local 172.20.1.11 remote 172.20.1.12 nopmtudisc",
+      sent: "9c000000100005060100000000000000000000000000000000000000000000000a000300697069703200000070001200080001006970697064000200050009000000000008000200ac14010b08000300ac14010c05000a0000000000050005000000000005000400000000000800010000000000080014000000000006000f0000000000060010000000000006001100000000000600120000000000",
+      ours: createLink({
+        name: "ipip2",
+        info: { kind: "ipip", ipip: { local: "172.20.1.11", remote: "172.20.1.12", ttl: 0, pmtuDiscovery: false } },
+      }),
+      differences: [
+        { reason: ZERO, theirs: "18.1 69706970", ours: "18.1 6970697000" },
+        { reason: EXPLICIT, theirs: "18.2.15 0000" },
+        { reason: EXPLICIT, theirs: "18.2.16 0000" },
+        { reason: EXPLICIT, theirs: "18.2.17 0000" },
+        { reason: EXPLICIT, theirs: "18.2.18 0000" },
+        { reason: EXPLICIT, theirs: "18.2.20 00000000" },
+        { reason: EXPLICIT, theirs: "18.2.1 header 00000000" },
+        { reason: EXPLICIT, theirs: "18.2.5 00" },
+        { reason: EXPLICIT, theirs: "18.2.9 00" },
+      ],
+      order: TABLE_ORDER,
+      reads: {
+        name: "ipip2",
+        info: { kind: "ipip", ipip: { local: "172.20.1.11", remote: "172.20.1.12", ttl: 0, pmtuDiscovery: false } },
+      },
+    },
+    {
+      command: "ip link add sit1 mtu 1480 type sit local 172.20.1.11 ttl 64",
+      sent: "a40000001000050601000000000000000000000000000000000000000000000008000400c805000009000300736974310000000070001200070001007369740064000200050009000000000008000200ac14010b05000a0001000000050005000000000005000400400000000800010000000000080014000000000006000f00000000000600100000000000060011000000000006001200000000000600080000000000",
+      ours: createLink({
+        name: "sit1",
+        mtu: 1480,
+        info: { kind: "sit", sit: { local: "172.20.1.11", ttl: 64, pmtuDiscovery: true } },
+      }),
+      differences: [
+        { reason: ZERO, theirs: "18.1 736974", ours: "18.1 73697400" },
+        { reason: EXPLICIT, theirs: "18.2.15 0000" },
+        { reason: EXPLICIT, theirs: "18.2.16 0000" },
+        { reason: EXPLICIT, theirs: "18.2.17 0000" },
+        { reason: EXPLICIT, theirs: "18.2.18 0000" },
+        { reason: EXPLICIT, theirs: "18.2.20 00000000" },
+        { reason: EXPLICIT, theirs: "18.2.1 header 00000000" },
+        { reason: EXPLICIT, theirs: "18.2.5 00" },
+        { reason: EXPLICIT, theirs: "18.2.9 00" },
+        { reason: EXPLICIT, theirs: "18.2.8 0000" },
+      ],
+      order: TABLE_ORDER,
+      reads: {
+        name: "sit1",
+        mtu: 1480,
+        info: { kind: "sit", sit: { local: "172.20.1.11", ttl: 64, pmtuDiscovery: true } },
+      },
     },
     {
       command: "ip link add br0 type bridge vlan_filtering 1",

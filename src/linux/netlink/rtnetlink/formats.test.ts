@@ -7,12 +7,14 @@ import { addressMessage } from "./address.ts";
 import { filterMessage } from "./filter/filter.ts";
 import { bridgeData } from "./link/bridge.ts";
 import { bridgePortData } from "./link/bridge-port.ts";
+import { ipTunnelData } from "./link/ip-tunnel.ts";
 import { ipvlanData } from "./link/ipvlan.ts";
 import { type Link, linkMessage } from "./link/link.ts";
 import { macvlanData } from "./link/macvlan.ts";
 import { tunData } from "./link/tun.ts";
 import { vlanData } from "./link/vlan.ts";
 import { vrfData } from "./link/vrf.ts";
+import { vxlanData } from "./link/vxlan.ts";
 import { neighbourMessage } from "./neighbour.ts";
 import { qdiscMessage } from "./qdisc/qdisc.ts";
 import { routeMessage } from "./route.ts";
@@ -53,6 +55,12 @@ const vlan = fields({}, { id: u16, flags: fc.record({ flags: u32, mask: u32 }), 
 const vrf = fields({}, { table: u32 });
 const tun = fields({}, { owner: u32, group: u32, type: u8, packetInformation: bool, persistent: bool, queues: u32 });
 
+const vxlan = fields(
+  {},
+  { id: u32, link: u32, local: ipText, local6: ipText, ttl: u8, learning: bool, port: u16, udpChecksum: bool },
+);
+const ipTunnel = fields({}, { link: u32, local: ipText, remote: ipText, ttl: u8, protocol: u8, pmtuDiscovery: bool });
+
 const linkHeader = { family: u8, hardware: u16, index: i32, flags: u32, change: u32 };
 const linkFields = {
   address: macText,
@@ -91,8 +99,11 @@ const kind = fc.oneof(
   vlan.map((value) => ({ kind: "vlan", vlan: value })),
   vrf.map((value) => ({ kind: "vrf", vrf: value })),
   tun.map((value) => ({ kind: "tun", tun: value })),
+  vxlan.map((value) => ({ kind: "vxlan", vxlan: value })),
+  ipTunnel.map((value) => ({ kind: "ipip", ipip: value })),
+  ipTunnel.map((value) => ({ kind: "sit", sit: value })),
   fields(linkHeader, linkFields).map((peer) => ({ kind: "veth", veth: { peer } })),
-  fc.uint8Array({ maxLength: 9 }).map((data) => ({ kind: "vxlan", data })),
+  fc.uint8Array({ maxLength: 9 }).map((data) => ({ kind: "geneve", data })),
 );
 const info = fc.tuple(kind, port).map(([a, b]) => ({ ...a, ...b }));
 
@@ -158,6 +169,8 @@ const formats: readonly Format[] = [
   ["VLAN", vlanData, vlan],
   ["VRF", vrfData, vrf],
   ["TUN", tunData, tun],
+  ["VXLAN", vxlanData, vxlan],
+  ["IP tunnel", ipTunnelData, ipTunnel],
   [
     "address",
     addressMessage,

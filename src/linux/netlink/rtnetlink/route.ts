@@ -19,6 +19,7 @@ export const RT_TABLE_LOCAL = 255;
 export const RTPROT_KERNEL = 2;
 export const RTPROT_BOOT = 3;
 export const RTPROT_STATIC = 4;
+export const RTPROT_RA = 9;
 export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_LINK = 253;
 export const RT_SCOPE_HOST = 254;
@@ -232,7 +233,6 @@ export function listRoutes(socket: NetlinkSocket, table = RT_TABLE_MAIN): Route[
   });
 }
 
-/** Each still has all of them, as a sign that what else it has is the first one's. */
 /** The routes of all tables, of both families, as {@link listRoutes} has them. Throws NetlinkError. */
 export function listAllRoutes(socket: NetlinkSocket): Route[] {
   return [AF_INET, AF_INET6].flatMap((family) => {
@@ -250,8 +250,19 @@ export function listAllRoutes(socket: NetlinkSocket): Route[] {
   });
 }
 
-function waysOf(route: Route): Route[] {
-  return route.nextHops?.map(({ gateway, outputIndex }) => ({ ...route, gateway, outputIndex })) ?? [route];
+/**
+ * A route as one for each of its ways. Each still has all of them, as a sign that what else it has is the first one's.
+ */
+export function waysOf(route: Route): Route[] {
+  const { nextHops: ways, flags } = route;
+  return (
+    ways?.map((way) => ({
+      ...route,
+      gateway: way.gateway,
+      outputIndex: way.outputIndex,
+      flags: flags | way.flags,
+    })) ?? [route]
+  );
 }
 
 function dumpRoutes(socket: NetlinkSocket, which: Route): Reply[] {

@@ -10,12 +10,14 @@ import { attributes, type WithUnknown } from "../../attributes.ts";
 import { bytes, encode, string, type Wire, wire } from "../../wire.ts";
 import { type BridgeData, bridgeData } from "./bridge.ts";
 import { type BridgePortData, bridgePortData } from "./bridge-port.ts";
+import { type IpTunnelData, ipTunnelData } from "./ip-tunnel.ts";
 import { type IpvlanData, ipvlanData } from "./ipvlan.ts";
 import { type MacvlanData, macvlanData } from "./macvlan.ts";
 import { type TunData, tunData } from "./tun.ts";
 import { type VethData, vethData } from "./veth.ts";
 import { type VlanData, vlanData } from "./vlan.ts";
 import { type VrfData, type VrfPortData, vrfData, vrfPortData } from "./vrf.ts";
+import { type VxlanData, vxlanData } from "./vxlan.ts";
 
 /** The data of each kind that is known here, under the name of the kind. */
 interface KindData<Link> {
@@ -26,6 +28,9 @@ interface KindData<Link> {
   vlan?: VlanData;
   vrf?: VrfData;
   tun?: TunData;
+  vxlan?: VxlanData;
+  ipip?: IpTunnelData;
+  sit?: IpTunnelData;
 }
 
 export interface LinkInfo<Link> extends KindData<Link>, WithUnknown {
@@ -65,6 +70,9 @@ export function linkInfo<Link>(link: Wire<Link>): Wire<LinkInfo<Link>> {
     vlan: vlanData,
     vrf: vrfData,
     tun: tunData,
+    vxlan: vxlanData,
+    ipip: ipTunnelData,
+    sit: ipTunnelData,
   };
   const kinds = Object.keys(formats) as (keyof typeof formats)[];
   return wire<LinkInfo<Link>>(

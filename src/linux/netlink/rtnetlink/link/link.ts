@@ -134,6 +134,16 @@ export function changeLinkFlags(link: Link, set: number, clear = 0): NetlinkRequ
   return changeLink({ ...link, flags: set, change: set | clear });
 }
 
+/**
+ * Has the kernel act on a link's carrier now, which it does when it is asked for the link. Else a worker of its does, and
+ * on a busy machine late: until then a bridge's port forwards nothing. The link itself, which is answered, is of no
+ * interest. @see net/core/rtnetlink.c rtnl_getlink, net/core/link_watch.c
+ */
+export function settleCarrier(name: string): NetlinkRequest {
+  const link = { name, extendedMask: RTEXT_FILTER_SKIP_STATS };
+  return request(`settle the carrier of link "${name}"`, RTM_GETLINK, 0, linkMessage, link);
+}
+
 /** Deletes a link, found by its index, or without one by its name. */
 export function deleteLink(link: Link): NetlinkRequest {
   return request(`delete link ${describe(link)}`, RTM_DELLINK, 0, linkMessage, link);
