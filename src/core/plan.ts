@@ -109,7 +109,49 @@ export interface TapLink extends Placed {
   readonly master?: string;
 }
 
-export type LinkResource = BridgeLink | VethLink | MacvlanLink | IpvlanLink | VlanLink | PlainLink | VrfLink | TapLink;
+/** A node's end of the tunnels over UDP to all other nodes; which node a frame goes to its forwarding entries say. */
+export interface VxlanLink extends Placed {
+  readonly kind: "link";
+  readonly type: "vxlan";
+  readonly name: string;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly vni: number;
+  /** UDP port of all ends. */
+  readonly port: number;
+  /** The node's address, from which it sends; its family is that of the tunnels. */
+  readonly local: string;
+}
+
+/**
+ * A node's end of the tunnels of packets in IPv4 packets to all other nodes; which node a packet goes to the gateway of
+ * its route says. `ipip` carries IPv4, `sit` IPv6.
+ */
+export interface TunnelLink extends Placed {
+  readonly kind: "link";
+  readonly type: "ipip" | "sit";
+  readonly where: "host";
+  readonly name: string;
+  /** It has none: the address of its hardware is `local`. */
+  readonly mac?: never;
+  readonly mtu: number;
+  /** The node's IPv4 address, from which it sends. */
+  readonly local: string;
+  /** The link that it sends by; whichever the routes name when absent. */
+  readonly uplink?: string;
+}
+
+export type LinkResource =
+  | BridgeLink
+  | VethLink
+  | MacvlanLink
+  | IpvlanLink
+  | VlanLink
+  | PlainLink
+  | VrfLink
+  | TapLink
+  | VxlanLink
+  | TunnelLink;
 
 /**
  * A device of the host that is lent to the container: moved there with another name, and back with its own. While it is
@@ -221,6 +263,15 @@ export interface NeighbourResource extends Placed {
   readonly link: string;
   readonly ip: string;
   readonly mac: string;
+}
+
+/** Where a VXLAN link sends the frames for a MAC address. */
+export interface ForwardingResource extends Placed {
+  readonly kind: "forwarding";
+  readonly link: string;
+  readonly mac: string;
+  /** Address of the node at the other end. */
+  readonly destination: string;
 }
 
 export interface RuleResource extends Placed {
@@ -420,6 +471,7 @@ export type Resource =
   | RouteResource
   | AbsentRouteResource
   | NeighbourResource
+  | ForwardingResource
   | RuleResource
   | SysctlResource
   | QdiscResource

@@ -156,6 +156,8 @@ export interface Planner<Config> {
   readonly ifname?: string;
   /** Checks the configuration. Throws ConfigError. */
   readonly parse: (config: NetworkConfig, args: Call["args"]) => Config;
+  /** The IPAM plugin of a configuration that names none; without one such a configuration has no addresses. */
+  readonly defaultIpam?: string;
   /** Whether this configuration asks an IPAM plugin for addresses. */
   readonly usesIpam: (config: Config) => boolean;
   /** The links whose present state the plan depends on. */

@@ -77,6 +77,8 @@ export interface Foresight {
 export interface Plugin {
   /** The name that a configuration's `type` gives. */
   readonly type: string;
+  /** It comes after others in a chain, so its DEL comes before theirs. */
+  readonly chained?: boolean;
   add(call: Call): Result;
   /** Throws VerificationError when the attachment is not as ADD left it. */
   check(call: Call): void;

@@ -28,7 +28,18 @@ export function asOfNow(
   const added = (prevResult?.ips ?? [])
     .filter((ip) => index >= 0 && ip.interface === index && !known.has(ip.address))
     .map(({ address }): AddressResource => ({ kind: "address", where: "container", link: ifname, address }));
-  return [...withoutTaken(adjusted, takenRoutes(call, runFolder)), ...added];
+  const kept = hasOtherMac(resources, ifname, now) ? adjusted.filter((one) => !isNeighbourOf(ifname, one)) : adjusted;
+  return [...withoutTaken(kept, takenRoutes(call, runFolder)), ...added];
+}
+
+/** Whether a later plugin has given the interface another MAC: then the kernel has forgotten its neighbours. */
+function hasOtherMac(resources: readonly Resource[], ifname: string, { mac }: Partial<ResultInterface>): boolean {
+  const pair = resources.find((one) => one.kind === "link" && one.type === "veth" && one.peer.name === ifname);
+  return mac !== undefined && pair?.kind === "link" && pair.type === "veth" && pair.peer.mac !== mac;
+}
+
+function isNeighbourOf(ifname: string, resource: Resource): boolean {
+  return resource.kind === "neighbour" && resource.where === "container" && resource.link === ifname;
 }
 
 /** The resources of a chained plugin, with the MAC and MTU of the result that the runtime holds. */

@@ -51,16 +51,24 @@ import { noteShared, sweepShared, takeBackShared, whileSharing } from "./shared.
 
 /** The plugin that a planner describes. */
 export function attachments<Config>(planner: Planner<Config>, environment: Environment): Plugin {
+  const whole = <C extends NetworkCall>(call: C): C => withDefaultIpam(planner, call);
   return {
     type: planner.type,
-    add: (call) => add(planner, call, environment),
-    check: (call) => check(planner, call, environment),
-    del: (call) => del(planner, call, environment),
-    gc: (call) => gc(planner, call, environment),
-    status: (call) => status(planner, call, environment),
-    foreseeAdd: (call) => foreseeAdd(planner, call, environment),
-    foreseeDel: (call) => foreseeDel(planner, call, environment),
+    chained: planner.chained === true,
+    add: (call) => add(planner, whole(call), environment),
+    check: (call) => check(planner, whole(call), environment),
+    del: (call) => del(planner, whole(call), environment),
+    gc: (call) => gc(planner, whole(call), environment),
+    status: (call) => status(planner, whole(call), environment),
+    foreseeAdd: (call) => foreseeAdd(planner, whole(call), environment),
+    foreseeDel: (call) => foreseeDel(planner, whole(call), environment),
   };
+}
+
+/** The call as if its configuration named the planner's own IPAM plugin, where it names none. */
+function withDefaultIpam<P, C extends NetworkCall>({ defaultIpam }: Planner<P>, call: C): C {
+  if (defaultIpam === undefined || call.config.ipam !== undefined) return call;
+  return { ...call, config: { ...call.config, ipam: { type: defaultIpam } } };
 }
 
 function add<C>(planner: Planner<C>, call: Call, environment: Environment): Result {

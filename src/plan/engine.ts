@@ -32,7 +32,8 @@ export interface UndoStack {
   readonly shared: { readonly resource: Resource; readonly step: () => void }[];
 }
 
-function kindOf(kinds: Kinds, resource: Resource): ResourceKind<Resource> {
+/** How to handle a resource. */
+export function kindOf(kinds: Kinds, resource: Resource): ResourceKind<Resource> {
   return kinds[resource.kind] as ResourceKind<Resource>;
 }
 
@@ -83,7 +84,7 @@ export function remove(resources: readonly Resource[], { kinds, kernel, step }: 
 }
 
 /** The resources that removal touches, in its order. */
-function removalOrder(resources: readonly Resource[], kinds: Kinds): Resource[] {
+export function removalOrder(resources: readonly Resource[], kinds: Kinds): Resource[] {
   const links = new Set<string>();
   for (const resource of resources) {
     if (resource.kind === "link") for (const key of linksOf(resource)) links.add(key);

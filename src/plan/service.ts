@@ -1,15 +1,15 @@
 /** What the verbs of an attachment share: what they are served with, and how they turn a call into a plan. */
 
-import { UnknownContainerError } from "../core/errors.ts";
+import { TendrilError, UnknownContainerError } from "../core/errors.ts";
 import type { LeaseResource, Plan, Resource } from "../core/plan.ts";
 import type { Planner } from "../core/planner.ts";
 import { type Call, type NetworkCall, type Plugin, storeCall } from "../core/plugin.ts";
 import type { Result } from "../core/result.ts";
 import type { Netns } from "../linux/netns.ts";
-import { Kernel } from "../resources/kernel.ts";
+import { type Kept, Kernel } from "../resources/kernel.ts";
 import type { KernelKinds } from "../resources/kinds.ts";
 import { leaseKind } from "../resources/lease.ts";
-import { type Machine, withLeases } from "./engine.ts";
+import { type Kinds, type Machine, withLeases } from "./engine.ts";
 import { gatherFacts } from "./facts.ts";
 import type { RecordId } from "./record.ts";
 
@@ -22,8 +22,21 @@ export interface Environment {
   readonly kinds: KernelKinds;
   /** The IPAM plugin of a type: one of ours, or another vendor's executable. */
   readonly resolveIpam: (type: string) => Plugin;
+  /** In a process that serves many calls. */
+  readonly kept?: Kept | undefined;
   /** Told after each single step, for tests that end the process there. */
   readonly step?: (() => void) | undefined;
+}
+
+/** All kinds, for resources among which no lease can be. */
+export function kindsWithoutLeases(kinds: KernelKinds): Kinds {
+  const none = (type: string): never => {
+    throw new TendrilError(`There is no IPAM plugin "${type}" here: no addresses are leased`);
+  };
+  return withLeases(
+    kinds,
+    leaseKind(none, () => {}),
+  );
 }
 
 /** What goes with the attachment. */
@@ -34,10 +47,10 @@ export function ownOf(resources: readonly Resource[]): Resource[] {
 export function withMachine<T>(
   { warn }: NetworkCall,
   container: Netns | undefined,
-  { kinds, resolveIpam, runFolder, step }: Environment,
+  { kinds, resolveIpam, runFolder, kept, step }: Environment,
   work: (machine: Machine) => T,
 ): T {
-  const kernel = new Kernel(container, runFolder);
+  const kernel = new Kernel(container, runFolder, kept);
   try {
     return work({ kernel, kinds: withLeases(kinds, leaseKind(resolveIpam, warn)), step });
   } finally {

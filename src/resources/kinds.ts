@@ -17,6 +17,11 @@ const neighbour = late(
   () => import("./neighbour.ts"),
   () => require("./neighbour.ts"),
 );
+const forwarding = late(
+  [],
+  () => import("./forwarding.ts"),
+  () => require("./forwarding.ts"),
+);
 const movedLink = late(
   ["host-device"],
   () => import("./moved-link.ts"),
@@ -89,6 +94,9 @@ export const kernelKinds: KernelKinds = {
   sysctl,
   get neighbour() {
     return neighbour().neighbour;
+  },
+  get forwarding() {
+    return forwarding().forwarding;
   },
   get "moved-link"() {
     return movedLink().movedLink;

@@ -8,6 +8,7 @@ import {
   IFF_PROMISC,
   IFF_UP,
   type KernelLink,
+  settleCarrier,
 } from "../linux/netlink/rtnetlink/link/link.ts";
 import { commandIn, type ResourceKind } from "./resource.ts";
 
@@ -22,6 +23,7 @@ export const linkSettings: ResourceKind<LinkSettingsResource> = {
       if (before !== undefined) undo(() => kernel.execute(where, change(link, valuesOf(before, set)), "ENODEV"));
       if (error !== undefined) throw error;
     });
+    if (set.up) kernel.post(where, settleCarrier(link), () => {});
   },
   verify({ where, link, set }, kernel) {
     if (!kernel.has(where)) return ["the container's network namespace is gone"];

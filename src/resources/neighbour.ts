@@ -1,6 +1,6 @@
 /** Permanent neighbour entries. */
 
-import { familyOf } from "../core/ip.ts";
+import { canonicalAddress, familyOf } from "../core/ip.ts";
 import type { NeighbourResource } from "../core/plan.ts";
 import { AF_INET, AF_INET6 } from "../linux/libc.ts";
 import { deleteNeighbour, listNeighbours, NUD_PERMANENT, setNeighbour } from "../linux/netlink/rtnetlink/neighbour.ts";
@@ -19,9 +19,10 @@ export const neighbour: ResourceKind<NeighbourResource> = {
     if (!kernel.has(where)) return ["the container's network namespace is gone"];
     const index = kernel.link(where, link)?.index;
     const family = familyOf(ip) === 4 ? AF_INET : AF_INET6;
-    const found = listNeighbours(kernel.route(where), family).find(
-      (other) => other.index === index && other.destination === ip,
+    const listed = kernel.listing(`${where}/neighbours/${family}`, () =>
+      Map.groupBy(listNeighbours(kernel.route(where), family), ({ destination }) => destination),
     );
+    const found = listed.get(canonicalAddress(ip))?.find((other) => other.index === index);
     if (found === undefined || (found.state & NUD_PERMANENT) === 0) return [`neighbour ${ip} on "${link}" is missing`];
     return found.linkAddress === mac ? [] : [`neighbour ${ip} on "${link}" is at ${found.linkAddress}, not ${mac}`];
   },

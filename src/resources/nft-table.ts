@@ -46,6 +46,20 @@ export const nftTable: ResourceKind<NftTableResource> = {
     }
     undo(() => removePart(resource, kernel));
   },
+  /** Elements of sets stay: they are others' too. */
+  repair({ where, table, sets, chains }, kernel) {
+    const socket = kernel.netfilter(where);
+    const changed = chains.filter(({ chain, rules, open }) => {
+      const found = findChain(socket, chain);
+      return found === undefined || !(open || hasRules(socket, chain, rules));
+    });
+    if (changed.length === 0) return;
+    commit(socket, [
+      addTable(table),
+      ...sets.map(addSet),
+      ...changed.flatMap(({ chain, rules }) => [addChain(chain), flushChain(chain), ...rules.flatMap(addRule)]),
+    ]);
+  },
   verify({ where, table, sets, chains }, kernel) {
     const socket = kernel.netfilter(where);
     const name = `${table.family} "${table.name}"`;

@@ -12,6 +12,11 @@ export interface ResourceKind<R extends Resource> {
    * once it has been made. Throws KernelError, ConflictError or KernelFeatureError.
    */
   ensure(resource: R, kernel: Kernel, undo: Undo): void;
+  /**
+   * Makes again what of it somebody has taken away or changed and `ensure`, which pods wait for, does not look at.
+   * Throws KernelError.
+   */
+  repair?(resource: R, kernel: Kernel): void;
   /** What is not as it should be, each a sentence; nothing when all is well. */
   verify(resource: R, kernel: Kernel): string[];
   /** Removes it; nothing happens when it is not there, or not ours. Throws KernelError. */

@@ -64,6 +64,42 @@ const bucket: Resource = {
 const ingress: Resource = { kind: "qdisc", where: "host", link: "veth0", qdisc: { type: "ingress" } };
 const redirect: Resource = { kind: "filter", where: "host", link: "veth0", priority: 1, redirect: "ifb7" };
 
+const vxlan: Resource = {
+  kind: "link",
+  type: "vxlan",
+  where: "host",
+  name: "vx0",
+  mac: "02:00:00:00:00:08",
+  mtu: 1400,
+  vni: 7,
+  port: 4790,
+  local: "10.7.0.1",
+};
+const forwarding: Resource = {
+  kind: "forwarding",
+  where: "host",
+  link: "vx0",
+  mac: "02:00:00:00:00:09",
+  destination: "10.7.0.2",
+};
+const sources: readonly Resource[] = [
+  veth,
+  up("container", "eth0"),
+  up("host", "veth0"),
+  { kind: "address", where: "container", link: "eth0", address: "fd00::5/64" },
+  { kind: "address", where: "container", link: "eth0", address: "fd00::6/64" },
+];
+const sourced: Resource = {
+  kind: "route",
+  where: "container",
+  link: "eth0",
+  destination: "fd09:0::/64",
+  gateway: "FD00::1",
+  preferredSource: "fd00:0::5",
+  onlink: true,
+  protocol: 84,
+};
+
 /** For each kind: what has to be there first, the resource, a command that breaks it, and what is then found. */
 const kinds: readonly {
   readonly title: string;
@@ -162,6 +198,27 @@ const kinds: readonly {
     resource: { kind: "neighbour", where: "container", link: "eth0", ip: "10.0.0.1", mac: "02:00:00:00:00:09" },
     damage: ({ container }) => container.sh("ip neighbour del 10.0.0.1 dev eth0"),
     finding: 'neighbour 10.0.0.1 on "eth0" is missing',
+  },
+  {
+    title: "a forwarding entry",
+    first: [vxlan],
+    resource: forwarding,
+    damage: ({ host }) => host.sh("bridge fdb del 02:00:00:00:00:09 dev vx0 dst 10.7.0.2 self"),
+    finding: '02:00:00:00:00:09 on "vx0" has no way',
+  },
+  {
+    title: "a forwarding entry that leads elsewhere",
+    first: [vxlan],
+    resource: forwarding,
+    damage: ({ host }) => host.sh("bridge fdb replace 02:00:00:00:00:09 dev vx0 dst 10.7.0.3 self permanent"),
+    finding: '02:00:00:00:00:09 on "vx0" is behind 10.7.0.3, not 10.7.0.2',
+  },
+  {
+    title: "an IPv6 route with a preferred source",
+    first: sources,
+    resource: sourced,
+    damage: ({ container }) => container.sh("ip addr del fd00::5/64 dev eth0"),
+    finding: "route fd09:0::/64 via FD00::1 dev eth0 is missing",
   },
   {
     title: "a rule",
@@ -510,6 +567,39 @@ test("a sysctl that can only be written is written", () => {
   make(place, flush);
   expect(findings(place, flush)).toEqual([]);
   expect(unmake(place, { ...flush, restore: "1" })).toEqual([]);
+});
+
+describe("an IPv6 route", () => {
+  test("that has lost the source it prefers gets it again", () => {
+    const place = fresh();
+    const { container } = place;
+    make(place, ...sources, sourced);
+    container.sh("ip addr del fd00::5/64 dev eth0; ip addr add fd00::5/64 dev eth0 nodad");
+    expect(findings(place, sourced)).toHaveLength(1);
+    make(place, sourced);
+    expect(findings(place, sourced)).toEqual([]);
+  });
+
+  test("that is one of several ways is not touched when it is there", () => {
+    const place = fresh();
+    make(place, ...sources);
+    place.container.sh("ip -6 route add fd09::/64 via fd00::9 dev eth0");
+    make(place, sourced);
+    const before = place.container.sh("ip -6 route");
+    make(place, sourced);
+    expect(findings(place, sourced)).toEqual([]);
+    expect(place.container.sh("ip -6 route")).toBe(before);
+  });
+
+  test("of somebody else's to the same way is left to them", () => {
+    const place = fresh();
+    make(place, ...sources);
+    place.container.sh("ip -6 route add fd09::/64 via fd00::1 dev eth0 proto static");
+    const before = place.container.sh("ip -6 route");
+    make(place, sourced);
+    expect(unmake(place, sourced)).toEqual([]);
+    expect(place.container.sh("ip -6 route")).toBe(before);
+  });
 });
 
 describe("what is not ours stays", () => {

@@ -1,11 +1,12 @@
 /** Routes. */
 
-import { familyOf } from "../core/ip.ts";
+import { canonicalAddress, familyOf } from "../core/ip.ts";
 import type { RouteResource } from "../core/plan.ts";
 import {
   deleteRoute,
   listRoutes,
   prependRoute,
+  type Route,
   type RouteSpec,
   routeDestination,
 } from "../linux/netlink/rtnetlink/route.ts";
@@ -14,24 +15,19 @@ import { commandIn, type ResourceKind } from "./resource.ts";
 
 export const route: ResourceKind<RouteResource> = {
   ensure(resource, kernel, undo) {
-    kernel.post(resource.where, prependRoute(toSpec(resource, kernel)), (error) => {
+    const spec = toSpec(resource, kernel);
+    kernel.post(resource.where, prependRoute(spec), (error) => {
       if (error === undefined) undo(() => removeRoute(resource, kernel));
       else if (error.code !== "EEXIST") throw error;
+      else if (hasLostSource(resource, kernel)) {
+        kernel.execute(resource.where, deleteRoute(spec), "ESRCH");
+        kernel.execute(resource.where, prependRoute(spec), "EEXIST");
+      }
     });
   },
   verify(resource, kernel) {
-    const { where, link, destination, gateway, preferredSource, priority, table } = resource;
-    if (!kernel.has(where)) return ["the container's network namespace is gone"];
-    const index = kernel.link(where, link)?.index;
-    const found = listRoutes(kernel.route(where), table).some(
-      (other) =>
-        routeDestination(other) === destination &&
-        other.gateway === gateway &&
-        other.outputIndex === index &&
-        (preferredSource === undefined || other.preferredSource === preferredSource || other.nextHops !== undefined) &&
-        (priority === undefined || other.priority === priority),
-    );
-    return found ? [] : [`${title(resource)} is missing`];
+    if (!kernel.has(resource.where)) return ["the container's network namespace is gone"];
+    return find(resource, kernel, isOneOfSeveral) ? [] : [`${title(resource)} is missing`];
   },
   remove: removeRoute,
   describe: (resource, naming) => [commandIn(resource.where, command("prepend", resource), naming)],
@@ -39,18 +35,42 @@ export const route: ResourceKind<RouteResource> = {
   carrier: ({ where, link }) => ({ where, link }),
 };
 
+/**
+ * Whether a route that is there is sent from anywhere: when an address is deleted, IPv6 keeps the routes that prefer it,
+ * without the preference, and takes one with it for the same. @see net/ipv6/route.c fib6_remove_prefsrc
+ */
+function hasLostSource(resource: RouteResource, kernel: Kernel): boolean {
+  if (resource.preferredSource === undefined || familyOf(resource.destination) === 4) return false;
+  return !find(resource, kernel, isOneOfSeveral) && isThere({ ...resource, preferredSource: undefined }, kernel);
+}
+
+/** Of several ways to one destination IPv6 tells what the first one has. */
+function isOneOfSeveral({ nextHops }: Route): boolean {
+  return nextHops !== undefined;
+}
+
 type AnyRoute = Omit<RouteResource, "kind">;
 
 /** Whether there is such a route. Throws NetlinkError. */
 export function isThere(resource: AnyRoute, kernel: Kernel): boolean {
-  const { where, link, destination, gateway, preferredSource, priority, table } = resource;
+  return find(resource, kernel, () => false);
+}
+
+/** Whether there is such a route, with its preferred source unless it may be sent from anywhere. */
+function find(resource: AnyRoute, kernel: Kernel, fromAnywhere: (found: Route) => boolean): boolean {
+  const { where, link, priority, table } = resource;
   const index = kernel.link(where, link)?.index;
-  return listRoutes(kernel.route(where), table).some(
+  const destination = canonicalAddress(resource.destination);
+  const gateway = resource.gateway && canonicalAddress(resource.gateway);
+  const source = resource.preferredSource && canonicalAddress(resource.preferredSource);
+  const routes = kernel.listing(`${where}/routes/${table}`, () =>
+    Map.groupBy(listRoutes(kernel.route(where), table), routeDestination),
+  );
+  return (routes.get(destination) ?? []).some(
     (other) =>
-      routeDestination(other) === destination &&
       other.gateway === gateway &&
       other.outputIndex === index &&
-      (preferredSource === undefined || other.preferredSource === preferredSource) &&
+      (source === undefined || other.preferredSource === source || fromAnywhere(other)) &&
       (priority === undefined || other.priority === priority),
   );
 }

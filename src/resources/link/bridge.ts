@@ -80,6 +80,7 @@ function verifyBridge({ where, name, mac, vlanFiltering }: BridgeLink, kernel: K
 
 /** A bridge that an administrator made, told by its MAC, stays; so does one that still has ports. */
 function removeBridge({ where, name, mac }: BridgeLink, kernel: Kernel): void {
+  kernel.kept?.deletions.now();
   kernel.forget(where, name);
   const found = kernel.link(where, name);
   if (found === undefined || found.info?.kind !== "bridge" || found.address !== mac) return;

@@ -37,6 +37,16 @@ const tap = late(
   () => import("./tap.ts"),
   () => require("./tap.ts"),
 );
+const vxlan = late(
+  [],
+  () => import("./vxlan.ts"),
+  () => require("./vxlan.ts"),
+);
+const tunnel = late(
+  [],
+  () => import("./tunnel.ts"),
+  () => require("./tunnel.ts"),
+);
 
 const types: { readonly [T in LinkResource["type"]]: LinkType<Extract<LinkResource, { type: T }>> } = {
   bridge,
@@ -61,6 +71,15 @@ const types: { readonly [T in LinkResource["type"]]: LinkType<Extract<LinkResour
   },
   get tun() {
     return tap().tap;
+  },
+  get vxlan() {
+    return vxlan().vxlan;
+  },
+  get ipip() {
+    return tunnel().tunnel;
+  },
+  get sit() {
+    return tunnel().tunnel;
   },
 };
 

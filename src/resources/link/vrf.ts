@@ -56,6 +56,7 @@ function hasTable(resource: VrfLink, found: KernelLink | undefined): boolean {
 /** One that still has ports stays: it serves them too. */
 function removeUnused(resource: VrfLink, kernel: Kernel): void {
   const { where, name } = resource;
+  kernel.kept?.deletions.now();
   kernel.forget(where, name);
   const own = findOwn(resource, kernel);
   if (!("found" in own) || kernel.links(where).some(({ master }) => master === own.found.index)) return;
