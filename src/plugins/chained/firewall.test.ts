@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
+import { ACCEPTED_MARK } from "../../core/accepted-mark.ts";
 import type { ResourceOf } from "../../core/plan.ts";
 import type { Facts } from "../../core/planner.ts";
 import type { Result } from "../../core/result.ts";
 import { configError, NETNS, ofKind, parseWith, planWith } from "../test-support/planning.ts";
-import { ACCEPTED_MARK, firewall } from "./firewall.ts";
+import { firewall } from "./firewall.ts";
 
 const prevResult: Result = {
   interfaces: [

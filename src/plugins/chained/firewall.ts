@@ -8,19 +8,15 @@
  * @see https://www.cni.dev/plugins/current/meta/firewall/
  */
 
+import { ACCEPTED_MARK, MARK_ACCEPTED, UNMARK_ACCEPTED, verdict } from "../../core/accepted-mark.ts";
+import { BRIDGE, INET } from "../../core/cluster-tables.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { type Family, familyOf } from "../../core/ip.ts";
 import { type AttachmentKey, ownerComment } from "../../core/names.ts";
-import type { NftElement, NftRule, NftSet, NftStatement, NftVerdict } from "../../core/nftables.ts";
+import type { NftElement, NftRule, NftSet, NftStatement } from "../../core/nftables.ts";
 import type { NftElementResource, NftTableResource, Resource } from "../../core/plan.ts";
 import type { Facts, Planner } from "../../core/planner.ts";
 import { type FirewallConfig, type IngressPolicy, parseFirewallConfig } from "./firewall-config.ts";
-
-/**
- * The bit of a packet's mark that says, between the first and the last of our chains at the hook `forward`, that it has
- * been accepted. Nowhere else is it set by us.
- */
-export const ACCEPTED_MARK = 0x1000;
 
 export const firewall: Planner<FirewallConfig> = {
   type: "firewall",
@@ -50,9 +46,6 @@ function planFirewall(config: FirewallConfig, facts: Facts) {
   return { resources, result };
 }
 
-const INET = { family: "inet", table: "tendril" } as const;
-const BRIDGE = { family: "bridge", table: "tendril" } as const;
-
 /** Bridges whose containers have an ingress policy. */
 const GUARDED: NftSet = { ...INET, name: "guarded_bridges", key: ["ifname"] };
 /** Pairs of one bridge with itself, for bridges whose containers may reach each other. */
@@ -79,7 +72,6 @@ function forwardPart(): NftTableResource {
   const replies: NftStatement = { kind: "match", key: "ct state", value: ["established", "related"] };
   const redirected: NftStatement = { kind: "match", key: "ct status", value: ["dnat"] };
   const bridges = ["iifname", "oifname"] as const;
-  const unmark = markStatement({ and: ~ACCEPTED_MARK >>> 0 });
   return {
     kind: "nft-table",
     where: "host",
@@ -95,7 +87,7 @@ function forwardPart(): NftTableResource {
           name: "forward-passed",
           base: { type: "filter", hook: "forward", priority: "filter + 20", policy: "accept" },
         },
-        rules: [rule("forward-passed", unmark)],
+        rules: [rule("forward-passed", UNMARK_ACCEPTED)],
       },
       {
         chain: {
@@ -105,7 +97,7 @@ function forwardPart(): NftTableResource {
         },
         rules: [
           // An accept ends the chain, so what is not accepted loses the mark again at its end.
-          forward(markStatement({ or: ACCEPTED_MARK })),
+          forward(MARK_ACCEPTED),
           forward(verdict({ jump: ADMIN })),
           forward(inSet("ip daddr"), replies, verdict("accept")),
           forward(inSet("ip6 daddr"), replies, verdict("accept")),
@@ -121,19 +113,11 @@ function forwardPart(): NftTableResource {
           // Host ports and Services: who has asked for them wants them reached.
           forward(inSet("ip daddr"), redirected, verdict("accept")),
           forward(inSet("ip6 daddr"), redirected, verdict("accept")),
-          forward(unmark),
+          forward(UNMARK_ACCEPTED),
         ],
       },
     ],
   };
-}
-
-function verdict(word: NftVerdict): NftStatement {
-  return { kind: "verdict", verdict: word };
-}
-
-function markStatement(change: { readonly and?: number; readonly or?: number }): NftStatement {
-  return { kind: "set", key: "meta mark", value: { key: "meta mark", ...change } };
 }
 
 function planAdminChain(name: string): Resource[] {
