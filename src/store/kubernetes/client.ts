@@ -1,0 +1,261 @@
+/**
+ * The API of Kubernetes over the runtime's own `fetch`: single requests, and streams of lines.
+ *
+ * No library of clients is used; docs/decisions/0009 says why.
+ * @see https://kubernetes.io/docs/reference/using-api/api-concepts/
+ */
+
+import { TendrilError } from "../../core/errors.ts";
+import { StoreUnavailableError } from "../store.ts";
+import type { Access, AccessSource } from "./access.ts";
+import { sleep } from "./backoff.ts";
+
+export interface ApiRequest {
+  /** GET unless given. */
+  readonly method?: "POST" | "PUT" | "PATCH" | "DELETE";
+  /** Such as `/api/v1/nodes`. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+  /** `application/json` unless given. */
+  readonly contentType?: string;
+}
+
+export interface ClientOptions {
+  readonly source: AccessSource;
+  /** Milliseconds until a request without an answer is given up, waiting for its turn included; 10,000 unless given. */
+  readonly timeout?: number;
+}
+
+/** What a server says of a request that it does not carry out. @see metav1.Status */
+export interface ApiStatus {
+  readonly kind?: string;
+  readonly message?: string;
+  /** Such as `AlreadyExists`. */
+  readonly reason?: string;
+  readonly code?: number;
+}
+
+/** The API server has understood a request and refuses it. */
+export class ApiError extends TendrilError {
+  /** Of HTTP. */
+  readonly status: number;
+  /** Such as `AlreadyExists`; empty for a path that the server does not serve at all. */
+  readonly reason: string;
+
+  constructor(request: ApiRequest, status: number, { message, reason }: ApiStatus) {
+    super(`The API server refuses ${describe(request)}: ${message ?? `HTTP status ${status}`}`);
+    this.status = status;
+    this.reason = reason ?? "";
+  }
+}
+
+/** Milliseconds after which files with certificates and tokens are read again. */
+const REREAD = 60_000;
+
+/** Milliseconds to wait where a server that has too much to do does not say for how long. */
+const PAUSE = 1000;
+
+const UNAUTHORIZED = 401;
+const TOO_MANY_REQUESTS = 429;
+
+export class ApiClient {
+  readonly #source: AccessSource;
+  readonly #timeout: number;
+  readonly #closed = new AbortController();
+  #access: Access;
+  #readAt = performance.now();
+  #server = 0;
+
+  /** Reads how to reach the servers; asks them nothing. Throws ConfigError. */
+  constructor({ source, timeout = 10_000 }: ClientOptions) {
+    this.#source = source;
+    this.#timeout = timeout;
+    this.#access = source();
+  }
+
+  /** Aborted when the client is closed. */
+  get closed(): AbortSignal {
+    return this.#closed.signal;
+  }
+
+  close(): void {
+    this.#closed.abort();
+  }
+
+  /**
+   * One request and its answer. Waits as long as a server asks for that has too much to do. Throws ApiError, and
+   * StoreUnavailableError: then it is unknown whether a change was made.
+   */
+  async call<T>(request: ApiRequest): Promise<T> {
+    const signal = AbortSignal.any([this.closed, AbortSignal.timeout(this.#timeout)]);
+    const response = await this.#send(request, signal);
+    return this.#read(request, () => response.json()) as Promise<T>;
+  }
+
+  /**
+   * The lines of an answer that goes on, each as it comes until the server ends it or the signal comes; resolves when
+   * it has begun, and is to be read at once. Throws ApiError and StoreUnavailableError, the latter also when nothing has
+   * come for `silence` milliseconds.
+   */
+  async stream<T>(request: ApiRequest, signal: AbortSignal, silence: number): Promise<AsyncIterable<T>> {
+    const silent = new AbortController();
+    const late = setTimeout(() => silent.abort(), this.#timeout);
+    try {
+      const response = await this.#send(request, AbortSignal.any([this.closed, signal, silent.signal]));
+      return this.#lines(request, response, silent, silence);
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  async *#lines<T>(
+    request: ApiRequest,
+    response: Response,
+    silent: AbortController,
+    silence: number,
+  ): AsyncIterable<T> {
+    const reader = response.body?.getReader();
+    if (reader === undefined) return;
+    const timer = setTimeout(() => silent.abort(), silence);
+    const decoder = new TextDecoder();
+    let text = "";
+    try {
+      for (;;) {
+        const { done, value } = await this.#read(request, () => reader.read());
+        if (done) return;
+        timer.refresh();
+        text += decoder.decode(value, { stream: true });
+        const lines = text.split("\n");
+        text = lines.pop() ?? "";
+        for (const line of lines) yield JSON.parse(line) as T;
+      }
+    } finally {
+      clearTimeout(timer);
+      await reader.cancel().catch(() => undefined);
+    }
+  }
+
+  async #send(request: ApiRequest, signal: AbortSignal): Promise<Response> {
+    for (let isKnown = true; ; ) {
+      const response = await this.#sendToAny(request, signal);
+      if (response.ok) return response;
+      const { status } = response;
+      const said = await this.#read(request, () => statusOf(response));
+      if (status === UNAUTHORIZED && isKnown) {
+        // A token may have been renewed since it was read.
+        isKnown = false;
+        this.#reread();
+      } else if (isTurnedAway(request, response)) {
+        await sleep(pauseOf(response), signal);
+        if (signal.aborted) throw unavailable(request, said.message);
+      } else if (status === TOO_MANY_REQUESTS || status >= 500) {
+        throw unavailable(request, said.message);
+      } else {
+        throw new ApiError(request, status, said);
+      }
+    }
+  }
+
+  /** Goes on to the next server where one has surely done nothing, or nothing that counts. */
+  async #sendToAny(request: ApiRequest, signal: AbortSignal): Promise<Response> {
+    if (performance.now() - this.#readAt > REREAD) this.#reread();
+    let cause: unknown;
+    for (let tried = 0; tried < this.#access.servers.length; tried++) {
+      const { servers, tls, token } = this.#access;
+      const query = request.query === undefined ? "" : `?${new URLSearchParams(request.query)}`;
+      const url = `${servers[this.#server % servers.length]}${request.path}${query}`;
+      const { body, contentType = "application/json" } = request;
+      const headers = {
+        Accept: "application/json",
+        ...(body !== undefined && { "Content-Type": contentType }),
+        ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+      };
+      const text = body === undefined ? null : JSON.stringify(body);
+      try {
+        return await fetch(url, { method: request.method ?? "GET", headers, body: text, signal, tls, timeout: false });
+      } catch (error) {
+        cause = error;
+        this.#failed();
+        if (signal.aborted || (!isRefusal(error) && request.method !== undefined)) break;
+      }
+    }
+    throw unavailable(request, undefined, cause);
+  }
+
+  async #read<T>(request: ApiRequest, read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (error) {
+      this.#failed();
+      throw unavailable(request, undefined, error);
+    }
+  }
+
+  /** Another server next time, which may be one that the file names only now. */
+  #failed(): void {
+    this.#server++;
+    this.#reread();
+  }
+
+  /** What cannot be read at the moment, such as a file that is being written, stays as it was. */
+  #reread(): void {
+    this.#readAt = performance.now();
+    let access: Access;
+    try {
+      access = this.#source();
+    } catch (error) {
+      if (error instanceof TendrilError) return;
+      throw error;
+    }
+    // The runtime keeps connections by the identity of these options.
+    if (JSON.stringify(access) !== JSON.stringify(this.#access)) this.#access = access;
+  }
+}
+
+/** A server has too much to do and has done nothing, or is about to end and would have changed nothing. */
+function isTurnedAway(request: ApiRequest, response: Response): boolean {
+  if (response.status === TOO_MANY_REQUESTS) return true;
+  return response.status === 503 && request.method === undefined && response.headers.has("Retry-After");
+}
+
+/** Milliseconds, a little more than asked for so that not all come back at once. */
+function pauseOf(response: Response): number {
+  const seconds = Number(response.headers.get("Retry-After"));
+  return (seconds > 0 ? seconds * 1000 : PAUSE) * (1 + Math.random() / 2);
+}
+
+function describe({ method, path }: ApiRequest): string {
+  return `${method ?? "GET"} ${path}`;
+}
+
+function unavailable(request: ApiRequest, message?: string, cause?: unknown): StoreUnavailableError {
+  if (message === undefined) {
+    return new StoreUnavailableError(`The API server does not answer ${describe(request)}`, { cause });
+  }
+  return new StoreUnavailableError(`The API server cannot serve ${describe(request)}: ${message}`);
+}
+
+/** Nobody was there to take the request: as the runtime says it of a socket, and of a name. */
+const REFUSALS: ReadonlySet<unknown> = new Set([
+  "ECONNREFUSED",
+  "ConnectionRefused",
+  "ENOTFOUND",
+  "FailedToOpenSocket",
+]);
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && "code" in error && REFUSALS.has(error.code);
+}
+
+/** A Status, or the few words that stand for one. */
+async function statusOf(response: Response): Promise<ApiStatus> {
+  const text = await response.text();
+  try {
+    const status: unknown = JSON.parse(text);
+    if (typeof status === "object" && status !== null) return status;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  return text === "" ? {} : { message: text.trim() };
+}
