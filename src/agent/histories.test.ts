@@ -1,335 +1,47 @@
-/**
- * Random histories of three agents on one store: claims, gives, releases, crashes, pauses, restarts, answers that come
- * late or never, requests that are carried out after their sender has given up. No address is held twice, and none is
- * lost for ever.
- */
+/** Random histories of three agents; see test-support/history.ts for what happens in them. On etcd: test/interop/. */
 
-import { afterAll, expect, test } from "bun:test";
-import { type Random, randomFrom, seededRandom } from "../../test/support/random.ts";
-import { type SimulatedProcess, SimulatedStore } from "../../test/support/simulated-store.ts";
-import { type BlockRecord, DOCUMENT_VERSION, type NodeRecord, type PoolRecord } from "../core/cluster.ts";
-import { AddressError, TryAgainError } from "../core/errors.ts";
-import { AddressTable } from "../ipam/cluster/address-table.ts";
-import { ConflictingWriteError, StoreUnavailableError } from "../store/store.ts";
-import { Addresses } from "./addresses.ts";
-import { clusterStore } from "./cluster-store.ts";
-import { Membership } from "./membership.ts";
-import { Reclaim } from "./reclaim.ts";
+import { expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { MemoryStore } from "../../test/support/memory-store.ts";
+import { seededRandom } from "../../test/support/random.ts";
+import { DirectoryStore } from "../store/directory/directory-store.ts";
+import { type MakeStore, runHistories, USABLE } from "./test-support/history.ts";
 
 /** Some in every run of the tests; `TENDRIL_TEST_HISTORIES=10000` for a change of what they are about. */
-const HISTORIES = Number(process.env.TENDRIL_TEST_HISTORIES ?? 200);
-const ACTIONS = 60;
-const GRACE = 1000;
-const COOL_DOWN = 300;
-const IDLE = 500;
+const HISTORIES = Number(process.env.TENDRIL_TEST_HISTORIES ?? 100);
 
-/** Four blocks of four for three nodes, of which two addresses are never given. */
-const POOL: PoolRecord = {
-  version: DOCUMENT_VERSION,
-  cidrs: ["10.0.0.0/28"],
-  blockBits: { ipv4: 30, ipv6: 122 },
-  nodeSelector: {},
-  excluded: [],
-  masquerade: true,
+const inMemory: MakeStore = async () => ({ store: new MemoryStore(), dispose: async () => {} });
+
+const inDirectory: MakeStore = async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tendril-histories-"));
+  const store = new DirectoryStore(folder);
+  const dispose = async () => {
+    await store.close();
+    rmSync(folder, { recursive: true });
+  };
+  return { store, dispose };
 };
-const USABLE = 14;
-const NODES = ["n1", "n2", "n3"];
 
-/** One process of an agent, from its start to its crash. */
-interface Running {
-  readonly process: SimulatedProcess;
-  readonly addresses: Addresses;
-  /** Lets its loop go round once more; undefined while it is on its way. */
-  tick: (() => void) | undefined;
+/** A directory is slower than the memory, and the scheduler orders what happens in it likewise. */
+const kinds = [
+  ["memory", inMemory, HISTORIES],
+  ["a directory", inDirectory, Math.ceil(HISTORIES / 30)],
+] as const;
+
+for (const [kind, make, count] of kinds) {
+  test(`in ${count} random histories in ${kind} no address is held twice, and none is lost`, async () => {
+    const { seed } = seededRandom(`histories of three agents in ${kind}`);
+    const happened = await runHistories(seed, count, make);
+    console.log(JSON.stringify(happened));
+    expect(happened.given).toBeGreaterThan(count * USABLE);
+    // Of a few histories none may have what is rarer.
+    if (count < 100) return;
+    expect(happened.givenUp).toBeGreaterThan(count / 10);
+    expect(happened.borrowed).toBeGreaterThan(count / 10);
+    expect(happened.moved).toBeGreaterThan(count);
+    expect(happened.handedOver).toBeGreaterThan(count / 2);
+    expect(happened.ended).toBeGreaterThan(count / 20);
+  }, 3_600_000);
 }
-
-class History {
-  readonly #random: Random;
-  readonly #store: SimulatedStore;
-  readonly #tables = new Map(NODES.map((node) => [node, new AddressTable(":memory:")]));
-  readonly #running = new Map<string, Running>();
-  /** What each address is used for, in truth. */
-  readonly #live = new Map<string, { readonly node: string; readonly owner: string }>();
-  /** The pods that each node has to forget, because it was given up. */
-  readonly #evicted = new Map<string, string[]>(NODES.map((node) => [node, []]));
-  readonly #gone = new Set<string>();
-  readonly #log: string[] = [];
-  #now = 0;
-  #count = 0;
-  /** How often what the test is about has happened. */
-  readonly happened = { given: 0, givenUp: 0, borrowed: 0 };
-
-  constructor(random: Random) {
-    this.#random = random;
-    this.#store = new SimulatedStore(random);
-  }
-
-  async run(): Promise<void> {
-    const setUp = this.#store.client({ dead: false, paused: false });
-    this.#store.faulty = false;
-    void setUp.create("pools", "default", POOL);
-    await this.#settle();
-    this.#store.faulty = true;
-    for (const node of NODES) this.#start(node);
-    for (let i = 0; i < ACTIONS; i++) await this.#act();
-    await this.#comeToRest();
-    await this.#giveAll();
-  }
-
-  close(): void {
-    for (const table of this.#tables.values()) table.close();
-    for (const { process } of this.#running.values()) process.dead = true;
-  }
-
-  story(): string {
-    return this.#log.join("\n");
-  }
-
-  async #act(): Promise<void> {
-    const node = this.#random.pick(NODES);
-    const running = this.#running.get(node) as Running;
-    const chance = this.#random.below(100);
-    if (chance < 20) await this.#burst();
-    else if (chance < 35) this.#tick(running);
-    else if (chance < 40) this.#pass(this.#random.below(GRACE / 5));
-    else if (chance < 50) await this.#passAsUsual(this.#random.below(12));
-    else if (chance < 80) this.#give(node, running);
-    else if (chance < 92) this.#release();
-    else if (chance < 95) this.#crash(node, running);
-    else {
-      running.process.paused = !running.process.paused;
-      this.#say(`${node} ${running.process.paused ? "pauses" : "goes on"}`);
-    }
-  }
-
-  /** Some of what is under way happens. */
-  async #burst(): Promise<void> {
-    for (let steps = this.#random.below(60); steps > 0 && this.#store.step(); steps--) await turn();
-    this.#lookForGone();
-  }
-
-  /** Time passes in which those that can do what they always do. */
-  async #passAsUsual(rounds: number): Promise<void> {
-    for (let i = 0; i < rounds; i++) {
-      this.#pass(GRACE / 5);
-      for (const running of this.#running.values()) this.#tick(running);
-      await turn();
-      await this.#burst();
-    }
-  }
-
-  #say(line: string): void {
-    this.#log.push(`${this.#now} ${line}`);
-  }
-
-  #pass(milliseconds: number): void {
-    this.#now += milliseconds;
-  }
-
-  #tick(running: Running): void {
-    if (running.process.paused) return;
-    const { tick } = running;
-    running.tick = undefined;
-    tick?.();
-  }
-
-  #start(node: string): void {
-    const process = { dead: false, paused: false };
-    const store = clusterStore(this.#store.client(process), (sentence) => {
-      throw new Error(sentence);
-    });
-    const clock = () => this.#now;
-    this.#count++;
-    const membership = new Membership(store, { node, incarnation: `${node}-${this.#count}`, clock, grace: GRACE });
-    const table = this.#tables.get(node) as AddressTable;
-    const options = {
-      clock,
-      coolDown: COOL_DOWN,
-      spare: 2,
-      idle: IDLE,
-      lost: (owner: string) => this.#forget(owner, `${node} lost its block`),
-    };
-    const addresses = new Addresses(store, membership, table, options);
-    const running: Running = { process, addresses, tick: undefined };
-    this.#running.set(node, running);
-    // As an agent does at its start with owners of which there is no attachment.
-    const owners = new Set([...this.#live.values()].map(({ owner }) => owner));
-    for (const owner of table.owners()) if (!owners.has(owner)) table.release(owner, this.#now);
-    void this.#loop(node, running, membership, new Reclaim(store, { clock, patience: GRACE }));
-  }
-
-  async #loop(node: string, running: Running, membership: Membership, reclaim: Reclaim): Promise<void> {
-    let joined = false;
-    for (;;) {
-      try {
-        for (const owner of (this.#evicted.get(node) ?? []).splice(0)) running.addresses.release(owner);
-        if (joined) joined = await membership.beat();
-        else {
-          await membership.join({ addresses: ["192.0.2.1/24"], modes: [], labels: {} });
-          joined = true;
-        }
-        if (joined) {
-          await running.addresses.tend();
-          await reclaim.look();
-        }
-      } catch (error) {
-        const isFine = error instanceof StoreUnavailableError || error instanceof ConflictingWriteError;
-        if (!isFine) throw error;
-      }
-      await new Promise<void>((resolve) => {
-        running.tick = resolve;
-      });
-    }
-  }
-
-  #give(node: string, { process, addresses }: Running): void {
-    if (process.paused) return;
-    this.#count++;
-    const owner = `pod-${this.#count}`;
-    void addresses.give(owner, { pool: "default" }).then(
-      (given) => {
-        if (process.dead) return;
-        for (const { address } of given) this.#hold(address, node, owner);
-      },
-      (error) => {
-        const isFine =
-          error instanceof TryAgainError || error instanceof AddressError || error instanceof StoreUnavailableError;
-        if (!isFine) this.#fail(`give failed: ${error}`);
-      },
-    );
-  }
-
-  #hold(address: string, node: string, owner: string): void {
-    this.#lookForGone();
-    const holder = this.#live.get(address);
-    this.#say(`${node} gives ${address} to ${owner}`);
-    if (holder !== undefined) this.#fail(`${address} is held by ${holder.owner} of ${holder.node}`);
-    this.#live.set(address, { node, owner });
-    this.happened.given++;
-    if (this.#isBorrowed(address, node)) this.happened.borrowed++;
-  }
-
-  #isBorrowed(address: string, node: string): boolean {
-    return this.#store.documents("blocks").some(({ value }) => (value as BlockRecord).lent[address] === node);
-  }
-
-  #fail(why: string): never {
-    throw new Error(`${why} (TENDRIL_TEST_SEED=${this.#random.seed} TENDRIL_TEST_HISTORIES=1)\n${this.story()}`);
-  }
-
-  #release(): void {
-    const all = [...this.#live];
-    if (all.length === 0) return;
-    const [address, { node, owner }] = this.#random.pick(all);
-    const { process, addresses } = this.#running.get(node) as Running;
-    if (process.paused) return;
-    this.#live.delete(address);
-    this.#say(`${node} releases ${address} of ${owner}`);
-    addresses.release(owner);
-  }
-
-  #crash(node: string, { process }: Running): void {
-    process.dead = true;
-    this.#say(`${node} crashes and starts again`);
-    this.#start(node);
-  }
-
-  /** The pods of a node that is given up count as dead. */
-  #lookForGone(): void {
-    for (const { name, value } of this.#store.documents("nodes")) {
-      if (!(value as NodeRecord).gone) this.#gone.delete(name);
-      else if (!this.#gone.has(name)) {
-        this.#gone.add(name);
-        this.#say(`${name} is given up`);
-        this.happened.givenUp++;
-        for (const { node, owner } of [...this.#live.values()]) {
-          if (node !== name) continue;
-          this.#forget(owner, "evicted");
-          this.#evicted.get(name)?.push(owner);
-        }
-      }
-    }
-  }
-
-  #forget(owner: string, why: string): void {
-    for (const [address, holder] of this.#live) {
-      if (holder.owner !== owner) continue;
-      this.#say(`${address} of ${owner}: ${why}`);
-      this.#live.delete(address);
-    }
-  }
-
-  /** All agents run, nothing is asked of them, and time passes. */
-  async #comeToRest(): Promise<void> {
-    this.#store.faulty = false;
-    for (const { process } of this.#running.values()) process.paused = false;
-    await this.#rounds(4);
-    for (const [address, { node, owner }] of [...this.#live]) {
-      this.#live.delete(address);
-      this.#running.get(node)?.addresses.release(owner);
-    }
-    await this.#rounds(10);
-  }
-
-  async #rounds(count: number): Promise<void> {
-    for (let i = 0; i < count; i++) {
-      this.#pass(GRACE / 10);
-      for (const running of this.#running.values()) this.#tick(running);
-      await this.#settle();
-    }
-  }
-
-  async #settle(): Promise<void> {
-    await turn();
-    while (this.#store.step()) await turn();
-    this.#lookForGone();
-  }
-
-  /** Together the nodes can give every address of the pool, the last ones borrowed. */
-  async #giveAll(): Promise<void> {
-    for (let tries = 0; this.#live.size < USABLE && tries < 30; tries++) {
-      for (const node of NODES) {
-        this.#give(node, this.#running.get(node) as Running);
-        await this.#settle();
-      }
-      await this.#rounds(1);
-    }
-    if (this.#live.size === USABLE) return;
-    const blocks = this.#store.documents("blocks").map(({ name, value }) => `${name} ${JSON.stringify(value)}`);
-    const tables = [...this.#tables].map(([name, table]) => `${name} ${JSON.stringify(table.blocks())}`);
-    this.#fail(`${USABLE - this.#live.size} addresses are lost\n${[...blocks, ...tables].join("\n")}`);
-  }
-}
-
-/** Lets what can go on without the store's answers do so: no call of an agent awaits more often than this in a row. */
-async function turn(): Promise<void> {
-  for (let i = 0; i < 40; i++) await undefined;
-}
-
-let failure: unknown;
-process.on("unhandledRejection", remember);
-afterAll(() => {
-  process.off("unhandledRejection", remember);
-});
-function remember(error: unknown): void {
-  failure ??= error;
-}
-
-test(`in ${HISTORIES} random histories no address is held twice, and none is lost`, async () => {
-  const { seed } = seededRandom("histories of three agents");
-  const happened = { given: 0, givenUp: 0, borrowed: 0 };
-  for (let i = 0; i < HISTORIES; i++) {
-    const history = new History(randomFrom(seed + i));
-    try {
-      await history.run();
-    } finally {
-      history.close();
-    }
-    if (failure !== undefined) throw failure;
-    for (const what of ["given", "givenUp", "borrowed"] as const) happened[what] += history.happened[what];
-  }
-  console.log(JSON.stringify(happened));
-  expect(happened.given).toBeGreaterThan(HISTORIES * USABLE);
-  expect(happened.givenUp).toBeGreaterThan(HISTORIES / 10);
-  expect(happened.borrowed).toBeGreaterThan(HISTORIES / 10);
-}, 600_000);

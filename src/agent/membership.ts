@@ -7,7 +7,7 @@
  * stopped giving addresses by the time at which another can have them; no two clocks are compared.
  */
 
-import { DOCUMENT_VERSION, type HeartbeatRecord, type NodeRecord } from "../core/cluster.ts";
+import { DOCUMENT_VERSION, type HeartbeatRecord, HOSTNAME_LABEL, type NodeRecord } from "../core/cluster.ts";
 import { ConflictingWriteError } from "../store/store.ts";
 import type { ClusterStore } from "./cluster-store.ts";
 
@@ -30,14 +30,21 @@ export class Membership {
   #epoch = 0;
   #beats = 0;
   #lastContact = Number.NEGATIVE_INFINITY;
+  #labels: NodeRecord["labels"];
 
   constructor(store: ClusterStore, options: MembershipOptions) {
     this.#store = store;
     this.#options = options;
+    this.#labels = { [HOSTNAME_LABEL]: options.node };
   }
 
   get node(): string {
     return this.#options.node;
+  }
+
+  /** What pools select nodes by; the node's name is always one of them. */
+  get labels(): NodeRecord["labels"] {
+    return this.#labels;
   }
 
   /** The epoch in which the node claims blocks. */
@@ -61,6 +68,7 @@ export class Membership {
     const { nodes, heartbeats } = this.#store;
     const { node, clock } = this.#options;
     this.#lastContact = Number.NEGATIVE_INFINITY;
+    const labels = { ...fields.labels, [HOSTNAME_LABEL]: node };
     const begun = clock();
     const sign = await heartbeats.get(node);
     if (sign === undefined) await heartbeats.create(node, this.#sign());
@@ -68,10 +76,11 @@ export class Membership {
     const known = await nodes.get(node);
     const isAnew = known === undefined || known.value.gone === true || sign === undefined;
     const epoch = (known?.value.epoch ?? 0) + (isAnew ? 1 : 0);
-    const record: NodeRecord = { ...known?.value, ...fields, version: DOCUMENT_VERSION, epoch, gone: false };
+    const record: NodeRecord = { ...known?.value, ...fields, labels, version: DOCUMENT_VERSION, epoch, gone: false };
     if (known === undefined) await nodes.create(node, record);
     else await nodes.update(known, record);
     this.#epoch = epoch;
+    this.#labels = labels;
     this.#lastContact = begun;
     return isAnew;
   }

@@ -3,7 +3,7 @@
  * all others find it done.
  */
 
-import type { BlockRecord, NodeRecord } from "../core/cluster.ts";
+import { type BlockRecord, type HeartbeatRecord, NOBODY, type NodeRecord } from "../core/cluster.ts";
 import type { Document, Documents } from "../store/collection.ts";
 import { ConflictingWriteError, type Revision } from "../store/store.ts";
 import type { ClusterStore } from "./cluster-store.ts";
@@ -21,6 +21,8 @@ export class Reclaim {
   /** Since when each node's heartbeat has been as it is. */
   readonly #seen = new Map<string, { readonly revision: Revision; readonly since: number }>();
 
+  #lastLook = Number.NEGATIVE_INFINITY;
+
   constructor(store: ClusterStore, options: ReclaimOptions) {
     this.#store = store;
     this.#options = options;
@@ -31,11 +33,13 @@ export class Reclaim {
    * Returns the names of those given up. Throws StoreUnavailableError.
    */
   async look(): Promise<string[]> {
-    const { nodes, blocks } = this.#store;
+    const { nodes, heartbeats, blocks } = this.#store;
     const known = await nodes.list();
+    const signs = await heartbeats.list();
+    this.#forgiveAbsence();
     const givenUp: string[] = [];
     for (const node of known.values()) {
-      if (!node.value.gone && (await this.#giveUp(node))) givenUp.push(node.name);
+      if (!node.value.gone && (await this.#giveUp(node, signs.get(node.name)))) givenUp.push(node.name);
     }
     for (const name of this.#seen.keys()) if (!known.has(name)) this.#seen.delete(name);
     // The blocks first: who claims one after this look has been a node before it.
@@ -45,15 +49,34 @@ export class Reclaim {
     return givenUp;
   }
 
-  /** Gives one node up when its heartbeat is gone, or has stood still for long enough. */
-  async #giveUp(node: Document<NodeRecord>): Promise<boolean> {
+  /**
+   * One look at some nodes alone: for who leaves it to these to look at all. Returns the names of those given up. Throws
+   * StoreUnavailableError.
+   */
+  async lookAt(names: readonly string[]): Promise<string[]> {
     const { nodes, heartbeats } = this.#store;
-    const sign = await heartbeats.get(node.name);
+    this.#forgiveAbsence();
+    const givenUp: string[] = [];
+    for (const name of names) {
+      const node = await nodes.get(name);
+      if (node === undefined || node.value.gone) continue;
+      if (await this.#giveUp(node, await heartbeats.get(name))) givenUp.push(name);
+    }
+    return givenUp;
+  }
+
+  /** While the store was away nobody could be heard: then all have their time anew. */
+  #forgiveAbsence(): void {
+    const { clock, patience } = this.#options;
+    const now = clock();
+    if (now - this.#lastLook > patience / 2) this.#seen.clear();
+    this.#lastLook = now;
+  }
+
+  /** Gives one node up when its heartbeat is gone, or has stood still for long enough. */
+  async #giveUp(node: Document<NodeRecord>, sign: Document<HeartbeatRecord> | undefined): Promise<boolean> {
     if (sign !== undefined && !this.#isSilent(node.name, sign.revision)) return false;
-    return ifUnchanged(async () => {
-      if (sign !== undefined) await heartbeats.delete(sign);
-      await nodes.update(node, { ...node.value, epoch: node.value.epoch + 1, gone: true });
-    });
+    return giveUpNode(this.#store, node, sign);
   }
 
   #isSilent(node: string, revision: Revision): boolean {
@@ -67,22 +90,43 @@ export class Reclaim {
   /** What of a block is held by a node that is gone: all of it, or what it has borrowed. */
   #free(block: Document<BlockRecord>, nodes: Documents<NodeRecord>): () => Promise<void> {
     const { blocks } = this.#store;
-    const isGone = (name: string) => nodes.get(name)?.value.gone ?? true;
-    const { node, lent, offered } = block.value;
+    const isGone = (name: string) => {
+      const node = nodes.get(name);
+      return node === undefined || node.value.gone === true;
+    };
+    const { node, lent, offered, reserved } = block.value;
     const stillLent = Object.entries(lent).filter(([, borrower]) => !isGone(borrower));
     const isLost = isGone(node);
     return async () => {
-      // What others have borrowed of it they keep; the block goes with the last of these.
+      // What others hold of it they keep; the rest is for whoever takes the block, which else goes with the last of them.
       if (isLost && stillLent.length === 0) return blocks.delete(block);
-      const returned = Object.keys(lent).filter((address) => isGone(lent[address] ?? ""));
-      if (returned.length === 0 && (!isLost || offered.length === 0)) return;
+      const taken = Object.keys(lent).filter((address) => isGone(lent[address] ?? ""));
+      if (taken.length === 0 && (!isLost || node === NOBODY)) return;
+      // What is reserved waits for its owner.
+      const returned = taken.filter((address) => reserved?.[address] === undefined);
       await blocks.update(block, {
         ...block.value,
+        node: isLost ? NOBODY : node,
         lent: Object.fromEntries(stillLent),
         offered: isLost ? [] : [...offered, ...returned],
       });
     };
   }
+}
+
+/**
+ * Gives a node up that was as given when somebody looked, and its heartbeat, if any, thereafter. False when one of them
+ * has changed: then it is alive, or somebody else was first. Throws StoreUnavailableError.
+ */
+export function giveUpNode(
+  { nodes, heartbeats }: ClusterStore,
+  node: Document<NodeRecord>,
+  sign: Document<HeartbeatRecord> | undefined,
+): Promise<boolean> {
+  return ifUnchanged(async () => {
+    if (sign !== undefined) await heartbeats.delete(sign);
+    await nodes.update(node, { ...node.value, epoch: node.value.epoch + 1, gone: true });
+  });
 }
 
 /** Runs changes; false when somebody else was first with one of them. */

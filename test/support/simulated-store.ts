@@ -1,13 +1,11 @@
 /**
- * A store in memory whose answers come when a seeded scheduler says so, or never, or after the caller has given up on
- * them: for random histories that can be repeated.
+ * A store whose answers come when a seeded scheduler says so, or never, or after the caller has given up on them: for
+ * random histories that can be repeated. What is asked of it is done by another store, one thing after the other.
  */
 
 import {
   type Change,
-  ConflictingWriteError,
   type Entry,
-  type Listing,
   type Revision,
   type Session,
   type Store,
@@ -25,7 +23,7 @@ export interface SimulatedProcess {
 
 interface Operation {
   readonly process: SimulatedProcess;
-  readonly apply: () => unknown;
+  readonly apply: () => Promise<unknown>;
   readonly settle: (outcome: () => unknown) => void;
   /** Applied later without anybody's hearing of it. */
   orphan: boolean;
@@ -33,21 +31,23 @@ interface Operation {
 
 export class SimulatedStore {
   readonly #random: Random;
+  readonly #backing: Store;
+  /** What the store holds, for the test's own eyes. */
   readonly #documents = new Map<string, Entry>();
   readonly #operations: Operation[] = [];
   /** Answers that wait for their process to go on. */
   readonly #answers: { readonly process: SimulatedProcess; readonly tell: () => void }[] = [];
-  #revision = 0;
   /** Whether answers get lost and operations come late. */
   faulty = true;
 
-  constructor(random: Random) {
+  constructor(random: Random, backing: Store) {
     this.#random = random;
+    this.#backing = backing;
   }
 
   /** The store as one process sees it. */
   client(process: SimulatedProcess): Store {
-    const ask = <T>(apply: () => T): Promise<T> =>
+    const ask = <T>(apply: () => Promise<T>): Promise<T> =>
       new Promise<T>((resolve, reject) => {
         const settle = (outcome: () => unknown) => {
           const tell = () => {
@@ -62,21 +62,15 @@ export class SimulatedStore {
         this.#operations.push({ process, apply, settle, orphan: false });
       });
     return {
-      get: (kind, name) => ask(() => this.#documents.get(`${kind}/${name}`)),
-      list: (kind) => ask(() => this.#list(kind)),
+      get: (kind, name) => ask(() => this.#backing.get(kind, name)),
+      list: (kind) => ask(() => this.#backing.list(kind)),
       create: (kind, name, value) =>
-        ask(() => {
-          if (this.#documents.has(`${kind}/${name}`)) throw new ConflictingWriteError("create", kind, name);
-          return this.#put(kind, name, value);
-        }),
+        ask(async () => this.#note(kind, name, value, await this.#backing.create(kind, name, value))),
       update: (kind, name, value, revision) =>
-        ask(() => {
-          this.#require("update", kind, name, revision);
-          return this.#put(kind, name, value);
-        }),
+        ask(async () => this.#note(kind, name, value, await this.#backing.update(kind, name, value, revision))),
       delete: (kind, name, revision) =>
-        ask(() => {
-          this.#require("delete", kind, name, revision);
+        ask(async () => {
+          await this.#backing.delete(kind, name, revision);
           this.#documents.delete(`${kind}/${name}`);
         }),
       watch: unused as (kind: string, after: Revision, signal: AbortSignal) => AsyncIterable<Change>,
@@ -85,20 +79,20 @@ export class SimulatedStore {
     };
   }
 
-  /** What the store holds, for the test's own eyes. */
   documents(kind: string): Entry[] {
-    return this.#list(kind).entries as Entry[];
+    const entries = [...this.#documents.values()].filter((entry) => entry.kind === kind);
+    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** One thing happens: an operation, or an answer. False when there is nothing to happen. */
-  step(): boolean {
+  async step(): Promise<boolean> {
     const ready = this.#answers.filter(({ process }) => !process.paused);
     const count = this.#operations.length + ready.length;
     if (count === 0) return false;
     const at = this.#random.below(count);
     const operation = this.#operations[at];
     if (operation !== undefined) {
-      this.#happen(operation, at);
+      await this.#happen(operation, at);
       return true;
     }
     const answer = ready[at - this.#operations.length];
@@ -109,7 +103,7 @@ export class SimulatedStore {
     return true;
   }
 
-  #happen(operation: Operation, at: number): void {
+  async #happen(operation: Operation, at: number): Promise<void> {
     // What nobody waits for any more may come very late.
     if (this.faulty && operation.orphan && this.#random.below(20) > 0) return;
     const chance = this.faulty && !operation.orphan ? this.#random.below(100) : 100;
@@ -123,32 +117,20 @@ export class SimulatedStore {
       return;
     }
     this.#operations.splice(at, 1);
-    const outcome = chance < 4 ? silence : attempt(operation.apply);
+    const outcome = chance < 4 ? silence : await attempt(operation.apply);
     if (!operation.orphan) operation.settle(chance < 6 ? silence : outcome);
   }
 
-  #list(kind: string): Listing {
-    const entries = [...this.#documents.values()].filter((entry) => entry.kind === kind);
-    return { entries: entries.sort((a, b) => (a.name < b.name ? -1 : 1)), revision: String(this.#revision) };
-  }
-
-  #put(kind: string, name: string, value: unknown): Revision {
-    this.#revision++;
-    const revision = String(this.#revision);
+  #note(kind: string, name: string, value: unknown, revision: Revision): Revision {
     this.#documents.set(`${kind}/${name}`, { kind, name, value: structuredClone(value), revision });
     return revision;
-  }
-
-  #require(verb: string, kind: string, name: string, revision: Revision): void {
-    if (this.#documents.get(`${kind}/${name}`)?.revision !== revision)
-      throw new ConflictingWriteError(verb, kind, name);
   }
 }
 
 /** The outcome of some work, to be thrown or returned later. */
-function attempt(work: () => unknown): () => unknown {
+async function attempt(work: () => Promise<unknown>): Promise<() => unknown> {
   try {
-    const value = work();
+    const value = await work();
     return () => value;
   } catch (error) {
     return () => {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AddressTable } from "./address-table.ts";
+import { AddressTable, WARM } from "./address-table.ts";
 
 const V4 = { pool: "default", family: 4 } as const;
 const ALL = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
@@ -39,6 +39,8 @@ describe("addresses", () => {
     expect(take("p0", 25, 15)).toBe("10.0.0.2");
     expect(take("p1", 25, 15)).toBeUndefined();
     expect(take("p1", 25)).toBe("10.0.0.1");
+    table.release("p1", 1000);
+    expect([take("p2", 30), take("p2", 30, WARM)]).toEqual([undefined, "10.0.0.1"]);
   });
 
   test("that were never given come before those that were", () => {
@@ -48,9 +50,9 @@ describe("addresses", () => {
   });
 
   test("can be asked for by name, unless somebody has them", () => {
-    expect(table.takeThis("10.0.0.2", "o", 1)).toBe(true);
-    expect(table.takeThis("10.0.0.2", "p", 1)).toBe(false);
-    expect(table.takeThis("10.9.9.9", "p", 1)).toBe(false);
+    expect(table.takeThis("10.0.0.2", "default", "o", 1)).toBe(true);
+    expect(table.takeThis("10.0.0.2", "default", "p", 1)).toBe(false);
+    expect(table.takeThis("10.9.9.9", "default", "p", 1)).toBe(false);
     expect(table.of("o").map(({ address }) => address)).toEqual(["10.0.0.2"]);
   });
 
@@ -60,7 +62,7 @@ describe("addresses", () => {
     table.release("o0", 50);
     table.close();
     table = new AddressTable(join(folder, "addresses.db"));
-    expect(table.owners()).toEqual(["o1"]);
+    expect(table.holders()).toEqual(["o1"]);
     expect([take("p", 60, 40), take("q", 60, 40), take("q", 60, 50)]).toEqual(["10.0.0.3", undefined, "10.0.0.1"]);
   });
 });
@@ -72,7 +74,7 @@ describe("a block", () => {
     table.release("o0", 2);
     expect(table.closeBlock("b1")).toBe(true);
     expect(take("o1", 100)).toBeUndefined();
-    expect(table.takeThis("10.0.0.1", "o1", 100)).toBe(false);
+    expect(table.takeThis("10.0.0.1", "default", "o1", 100)).toBe(false);
     expect(table.blocks()).toMatchObject([{ block: "b1", closed: true, free: 0, used: 0 }]);
     expect(table.removeBlock("b1")).toEqual([]);
     expect(table.blocks()).toEqual([]);
@@ -87,7 +89,7 @@ describe("a block", () => {
 
   test("takes over an address that was borrowed of it, which stays in use", () => {
     table.addBlock("borrowed", V4, ["10.1.0.2"]);
-    expect(table.takeThis("10.1.0.2", "o", 1)).toBe(true);
+    expect(table.takeThis("10.1.0.2", "default", "o", 1)).toBe(true);
     table.addBlock("b2", V4, ["10.1.0.1", "10.1.0.2"]);
     expect(table.of("o")).toMatchObject([{ address: "10.1.0.2", block: "b2" }]);
     expect(table.blocks().map(({ block, free, used }) => [block, free, used])).toEqual([
@@ -97,11 +99,40 @@ describe("a block", () => {
   });
 });
 
-test("what is withheld is not given, but to its owner, until it is restored", () => {
+test("a certain address is kept back unless somebody has it, and one whose turn it is of certain blocks", () => {
+  table.addBlock("b2", V4, ["10.0.1.1"]);
+  take("o", 1);
+  expect([table.keepThis("10.0.0.1", "b1"), table.keepThis("10.0.0.2", "b2")]).toEqual([false, false]);
+  expect([table.keepThis("10.0.0.2", "b1"), table.keepThis("10.0.0.2", "b1")]).toEqual([true, true]);
+  expect(table.keepAny(["b2"], 1)).toBe("10.0.1.1");
+  expect(table.keepAny(["b2"], 1)).toBeUndefined();
+  expect([table.peek(V4), table.freeIn("b1"), table.ownerOf("10.0.0.1")]).toEqual(["10.0.0.3", ["10.0.0.3"], "o"]);
+  expect(table.given()).toMatchObject([{ owner: "o", address: "10.0.0.1", block: "b1" }]);
+});
+
+test("an address that was held apart comes back to its block kept back, and its owner is named", () => {
+  table.keepThis("10.0.0.2", "b1");
+  table.addBlock("apart", { pool: "reserved", family: 4 }, ["10.0.0.2"]);
+  expect(table.takeThis("10.0.0.2", "default", "o", 1)).toBe(false);
+  expect(table.takeThis("10.0.0.2", "reserved", "o", 1)).toBe(true);
+  expect(table.ownersIn("apart")).toEqual(["o"]);
+  expect(table.moveBack("apart", "b1", V4)).toEqual(["o"]);
+  expect([table.of("o"), table.withheld("b1")]).toEqual([[], ["10.0.0.2"]]);
+});
+
+test("a block that comes with addresses kept back does not give them, and one that comes again is open", () => {
+  table.addBlock("b2", { pool: "p2", family: 4 }, ["10.0.1.1", "10.0.1.2"], (address) => address === "10.0.1.1");
+  expect(table.withheld("b2")).toEqual(["10.0.1.1"]);
+  expect(table.closeBlock("b1")).toBe(true);
+  table.addBlock("b1", V4, ALL);
+  expect(take("o", 1)).toBe("10.0.0.1");
+});
+
+test("what is withheld is not given until it is restored", () => {
   expect(table.withhold("b1", 2).sort()).toEqual(["10.0.0.1", "10.0.0.2"]);
   expect(table.withheld("b1")).toEqual(["10.0.0.1", "10.0.0.2"]);
   expect(table.closeBlock("b1")).toBe(false);
-  expect(table.takeThis("10.0.0.1", "o", 1)).toBe(false);
+  expect(table.takeThis("10.0.0.1", "default", "o", 1)).toBe(false);
   expect([take("o", 1), take("p", 1)]).toEqual(["10.0.0.3", undefined]);
   table.restore("10.0.0.2");
   expect(take("p", 1)).toBe("10.0.0.2");

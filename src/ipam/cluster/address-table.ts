@@ -7,14 +7,11 @@
 
 import { Database, type Statement } from "bun:sqlite";
 import type { Family } from "../../core/ip.ts";
+import { OwnerTable } from "./owner-table.ts";
+import { FREE, migrate, USED, WITHHELD } from "./table-format.ts";
 
-/** What becomes of an address: given, free for giving, or kept back from it. */
-const FREE = 0;
-const USED = 1;
-const WITHHELD = 2;
-
-/** The format of the table; a file of another one is not opened. */
-const VERSION = 1;
+/** A time that comes after all releases, also after those that a clock which has been set back puts into the future. */
+export const WARM = Number.MAX_SAFE_INTEGER;
 
 /** Whose addresses are asked for. */
 export interface AddressQuestion {
@@ -43,11 +40,15 @@ export interface GivenAddress {
 }
 
 export class AddressTable {
+  /** What is known of the owners. */
+  readonly owners: OwnerTable;
   readonly #database: Database;
   readonly #take: Statement<{ address: string; pool: string; family: Family; block: string }>;
   readonly #takeThis: Statement<{ address: string }>;
+  readonly #keepThis: Statement<{ address: string }>;
   readonly #release: Statement<GivenAddress>;
   readonly #of: Statement<GivenAddress>;
+  readonly #changes: Statement<{ n: number }>;
 
   /** Opens the table in a file, which is made where it is missing; `:memory:` for one that goes with the process. */
   constructor(path: string) {
@@ -55,7 +56,10 @@ export class AddressTable {
     this.#database.run("PRAGMA journal_mode = WAL");
     // A process that is killed loses nothing; after a power cut no pod is left to have an address.
     this.#database.run("PRAGMA synchronous = NORMAL");
-    this.#migrate();
+    // In pages: each time the disk is waited for, and with it whoever wants an address.
+    this.#database.run("PRAGMA wal_autocheckpoint = 4000");
+    migrate(this.#database);
+    this.owners = new OwnerTable(this.#database);
     this.#take = this.#database.query(`
       UPDATE addresses SET state = ${USED}, owner = $owner, changed = $now WHERE address = (
         SELECT address FROM addresses INDEXED BY by_turn
@@ -64,59 +68,69 @@ export class AddressTable {
       RETURNING address, pool, family, block`);
     this.#takeThis = this.#database.query(`
       UPDATE addresses SET state = ${USED}, owner = $owner, changed = $now
-      WHERE address = $address AND (state = ${FREE} AND leaving = 0 OR state = ${WITHHELD} AND owner = $owner)
+      WHERE address = $address AND pool = $pool AND state = ${FREE} AND leaving = 0
+      RETURNING address`);
+    this.#keepThis = this.#database.query(`
+      UPDATE addresses SET state = ${WITHHELD}
+      WHERE address = $address AND block = $block AND state IN (${FREE}, ${WITHHELD}) AND leaving = 0
       RETURNING address`);
     this.#release = this.#database.query(`
       UPDATE addresses SET state = ${FREE}, owner = NULL, changed = $now WHERE owner = $owner AND state = ${USED}
       RETURNING address, pool, family, block`);
+    this.#changes = this.#database.query("SELECT total_changes() AS n");
     this.#of = this.#database.query(
       `SELECT address, pool, family, block FROM addresses WHERE owner = $owner AND state = ${USED} ORDER BY family`,
     );
   }
 
-  #migrate(): void {
-    const { user_version } = this.#database.query("PRAGMA user_version").get() as { user_version: number };
-    if (user_version === VERSION) return;
-    if (user_version !== 0) throw new Error(`The table of addresses is of version ${user_version}, not ${VERSION}`);
+  /**
+   * Adds a block's addresses, some of which are kept back. Those that are there already, such as borrowed ones, become
+   * the block's, and stay in use; those of a block that was closed and has come again are open.
+   */
+  addBlock(
+    block: string,
+    { pool, family }: AddressQuestion,
+    addresses: readonly string[],
+    isKept: (address: string) => boolean = () => false,
+  ): void {
+    const insert = this.#database.query(`
+      INSERT INTO addresses (address, block, pool, family, turn, state) VALUES (?, ?, ?, ?, ?, ?)
+      ON CONFLICT (address) DO UPDATE SET block = excluded.block, pool = excluded.pool, turn = excluded.turn,
+        leaving = 0, state = CASE state WHEN ${USED} THEN ${USED} ELSE excluded.state END
+        WHERE block <> excluded.block OR leaving = 1`);
     this.#database.transaction(() => {
-      this.#database.run(`
-        CREATE TABLE addresses (
-          address TEXT PRIMARY KEY,
-          block TEXT NOT NULL,
-          pool TEXT NOT NULL,
-          family INTEGER NOT NULL,
-          turn INTEGER NOT NULL,
-          state INTEGER NOT NULL DEFAULT ${FREE},
-          leaving INTEGER NOT NULL DEFAULT 0,
-          owner TEXT,
-          changed INTEGER NOT NULL DEFAULT 0
-        ) WITHOUT ROWID`);
-      this.#database.run("CREATE INDEX by_turn ON addresses (pool, family, state, leaving, changed, turn)");
-      this.#database.run("CREATE INDEX by_owner ON addresses (owner) WHERE owner IS NOT NULL");
-      this.#database.run("CREATE INDEX by_block ON addresses (block)");
-      this.#database.run(`PRAGMA user_version = ${VERSION}`);
+      for (const [turn, address] of addresses.entries()) {
+        insert.run(address, block, pool, family, turn, isKept(address) ? WITHHELD : FREE);
+      }
     })();
   }
 
-  /** Adds a block's addresses. Those that are there already, such as borrowed ones, become the block's, and stay in use. */
-  addBlock(block: string, { pool, family }: AddressQuestion, addresses: readonly string[]): void {
-    const insert = this.#database.query(`
-      INSERT INTO addresses (address, block, pool, family, turn) VALUES (?, ?, ?, ?, ?)
-      ON CONFLICT (address) DO UPDATE SET block = excluded.block, turn = excluded.turn, leaving = 0,
-        state = CASE state WHEN ${USED} THEN ${USED} ELSE ${FREE} END
-        WHERE block <> excluded.block`);
-    this.#database.transaction(() => {
-      for (const [turn, address] of addresses.entries()) insert.run(address, block, pool, family, turn);
+  /** Moves the one address of a block to another one, where it is kept back. Returns the owner that had it. */
+  moveBack(from: string, to: string, { pool, family }: AddressQuestion): string[] {
+    return this.#database.transaction(() => {
+      const owners = this.ownersIn(from);
+      this.#database
+        .query(`
+          UPDATE addresses SET block = ?, pool = ?, family = ?, state = ${WITHHELD}, leaving = 0, owner = NULL
+          WHERE block = ?`)
+        .run(to, pool, family, from);
+      return owners;
     })();
   }
 
   /** Forgets a block with all that is known of its addresses. Returns the owners that had some. */
   removeBlock(block: string): string[] {
-    const owners = this.#database
-      .query<{ owner: string }, [string]>(`SELECT DISTINCT owner FROM addresses WHERE block = ? AND state = ${USED}`)
-      .all(block);
+    const owners = this.ownersIn(block);
     this.#database.query("DELETE FROM addresses WHERE block = ?").run(block);
-    return owners.map(({ owner }) => owner);
+    return owners;
+  }
+
+  /** The owners that have addresses of a block. */
+  ownersIn(block: string): string[] {
+    return this.#database
+      .query<{ owner: string }, [string]>(`SELECT DISTINCT owner FROM addresses WHERE block = ? AND state = ${USED}`)
+      .all(block)
+      .map(({ owner }) => owner);
   }
 
   /** Gives no address of a block any more, for good; false, and nothing done, when one is in use or kept back. */
@@ -139,9 +153,42 @@ export class AddressTable {
     return this.#take.get({ ...question, owner, now, cooledBefore }) ?? undefined;
   }
 
-  /** Gives a certain address, cooled down or not; false when it is not free. */
-  takeThis(address: string, owner: string, now: number): boolean {
-    return this.#takeThis.get({ address, owner, now }) !== null;
+  /** Gives a certain address of a pool, cooled down or not; false when it is not free. */
+  takeThis(address: string, pool: string, owner: string, now: number): boolean {
+    return this.#takeThis.get({ address, pool, owner, now }) !== null;
+  }
+
+  /** Keeps a certain address of a block back; false when somebody has it. */
+  keepThis(address: string, block: string): boolean {
+    return this.#keepThis.get({ address, block }) !== null;
+  }
+
+  /** The address whose turn it is; nothing is given. */
+  peek({ pool, family }: AddressQuestion): string | undefined {
+    const found = this.#database
+      .query<{ address: string }, [string, number]>(`
+        SELECT address FROM addresses WHERE pool = ? AND family = ? AND state = ${FREE} AND leaving = 0
+        ORDER BY changed, turn LIMIT 1`)
+      .get(pool, family);
+    return found?.address;
+  }
+
+  /** The free addresses of a block. */
+  freeIn(block: string): string[] {
+    return this.#database
+      .query<{ address: string }, [string]>(
+        `SELECT address FROM addresses WHERE block = ? AND state = ${FREE} AND leaving = 0 ORDER BY changed, turn`,
+      )
+      .all(block)
+      .map(({ address }) => address);
+  }
+
+  /** Who has an address. */
+  ownerOf(address: string): string | undefined {
+    const found = this.#database
+      .query<{ owner: string }, [string]>(`SELECT owner FROM addresses WHERE address = ? AND state = ${USED}`)
+      .get(address);
+    return found?.owner;
   }
 
   /** The addresses of an owner. */
@@ -152,6 +199,19 @@ export class AddressTable {
   /** Takes an owner's addresses back and returns them. */
   release(owner: string, now: number): GivenAddress[] {
     return this.#release.all({ owner, now });
+  }
+
+  /** Keeps one free address of the given blocks back, the one whose turn it is; undefined when there is none. */
+  keepAny(blocks: readonly string[], cooledBefore: number): string | undefined {
+    const found = this.#database
+      .query<{ address: string }, [string, number]>(`
+        UPDATE addresses SET state = ${WITHHELD} WHERE address = (
+          SELECT address FROM addresses WHERE block IN (SELECT value FROM json_each(?)) AND state = ${FREE}
+            AND leaving = 0 AND changed <= ?
+          ORDER BY changed, turn LIMIT 1)
+        RETURNING address`)
+      .get(JSON.stringify(blocks), cooledBefore);
+    return found?.address;
   }
 
   /** Keeps up to so many free addresses of a block back, those that have been free for longest, and returns them. */
@@ -194,12 +254,25 @@ export class AddressTable {
       .map(({ leaving, ...count }) => ({ ...count, closed: leaving === 1 }));
   }
 
-  /** All owners. */
-  owners(): string[] {
+  /** Grows with every change that this process has made. */
+  get changes(): number {
+    return this.#changes.get()?.n ?? 0;
+  }
+
+  /** All that have addresses. */
+  holders(): string[] {
     return this.#database
       .query<{ owner: string }, []>(`SELECT DISTINCT owner FROM addresses WHERE state = ${USED} ORDER BY owner`)
       .all()
       .map(({ owner }) => owner);
+  }
+
+  /** All addresses that are given, by owner. */
+  given(): (GivenAddress & { readonly owner: string })[] {
+    return this.#database
+      .query<GivenAddress & { owner: string }, []>(`
+        SELECT owner, address, pool, family, block FROM addresses WHERE state = ${USED} ORDER BY owner, family, address`)
+      .all();
   }
 
   close(): void {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { formatCidr, parseCidr } from "../../core/cidr.ts";
 import { poolDocuments } from "../../core/cluster.ts";
 import { parseIp } from "../../core/ip.ts";
-import { blockName, blockOf, freeBlock, usableAddresses } from "./blocks.ts";
+import { blockCidr, blockName, blockOf, freeBlock, usableAddresses } from "./blocks.ts";
 
 const pool = poolDocuments.parse({
   version: 1,
@@ -19,6 +19,7 @@ function block(text: string) {
 test("a block's name is one that every store can take", () => {
   expect(blockName(block("10.244.0.64/26"))).toBe("10.244.0.64-26");
   expect(blockName(block("fd00:10::40/122"))).toBe("fd00-10--40-122");
+  for (const name of ["10.244.0.64-26", "fd00-10--40-122"]) expect(blockName(block(blockCidr(name)))).toBe(name);
 });
 
 describe("freeBlock", () => {

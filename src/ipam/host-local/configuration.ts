@@ -1,23 +1,17 @@
 /** The configuration of host-local. @see https://www.cni.dev/plugins/current/ipam/host-local/ */
 
-import { type Cidr, parseCidr } from "../../core/cidr.ts";
-import { ConfigError, EnvironmentError } from "../../core/errors.ts";
-import { formatIp, type Ip, parseIp } from "../../core/ip.ts";
+import type { Cidr } from "../../core/cidr.ts";
+import { ConfigError } from "../../core/errors.ts";
+import type { Ip } from "../../core/ip.ts";
 import type { NetworkConfig } from "../../core/plugin.ts";
 import type { ResultRoute } from "../../core/result.ts";
 import { routes } from "../../core/route.ts";
 import { cidr, ip, list, object, optional, type Schema, text, withDefault } from "../../core/schema.ts";
 import { checkOnePerFamily } from "../one-per-family.ts";
+import { type RequestedAddress, requestedByArgs, requestedInArgs, requestedIps, uniqueRequests } from "../requested.ts";
 import { checkSetsApart, makeRange, makeRangeSet, type RangeFields, type RangeSet } from "./range.ts";
 
 const DEFAULT_DATA_DIR = "/var/lib/cni/networks";
-
-/** An address that the attachment asks for. */
-export interface RequestedAddress {
-  readonly ip: Ip;
-  /** Where it was asked for, for messages. */
-  readonly source: string;
-}
 
 export interface HostLocalConfiguration {
   readonly network: string;
@@ -42,17 +36,6 @@ const rangeFields = {
 const range = object<RangeFields>({ subnet: cidr, ...rangeFields });
 const ranges = list((value, field) => makeRange(range(value, field), field));
 const rangeSets = list((value, field) => makeRangeSet(ranges(value, field), field));
-
-/** An address, with or without a prefix length, which is the subnet's in any case. */
-const requestedIp: Schema<RequestedAddress> = (value, field) => {
-  const parsed = parseRequested(text(value, field));
-  if (parsed === undefined) throw new ConfigError(field, "must be an IP address", { value });
-  return { ip: parsed, source: `"${field}"` };
-};
-
-function parseRequested(value: string): Ip | undefined {
-  return value.includes("/") ? parseCidr(value)?.ip : parseIp(value);
-}
 
 interface Fields {
   ipam: {
@@ -81,14 +64,10 @@ const fields: Schema<Fields> = object<Fields>({
   runtimeConfig: optional(
     object<{ ipRanges: RangeSet[]; ips: RequestedAddress[] }>({
       ipRanges: withDefault(rangeSets, []),
-      ips: withDefault(list(requestedIp), []),
+      ips: requestedIps,
     }),
   ),
-  args: optional(
-    object<{ cni: { ips: RequestedAddress[] } | undefined }>({
-      cni: optional(object<{ ips: RequestedAddress[] }>({ ips: withDefault(list(requestedIp), []) })),
-    }),
-  ),
+  args: requestedInArgs,
 });
 
 /**
@@ -114,35 +93,13 @@ export function parseConfiguration(config: NetworkConfig, args: ReadonlyMap<stri
     sets,
     routes: ipam.routes,
     resolvConf: ipam.resolvConf === "" ? undefined : ipam.resolvConf,
-    requested: unique([...fromEnvironment, ...(configArgs?.cni?.ips ?? []), ...(runtimeConfig?.ips ?? [])]),
+    requested: uniqueRequests([...fromEnvironment, ...(configArgs?.cni?.ips ?? []), ...(runtimeConfig?.ips ?? [])]),
   };
 }
 
 function oldStyleSet(ipam: Fields["ipam"]): RangeSet[] {
   if (ipam.subnet === undefined) return [];
   return [makeRangeSet([makeRange({ ...ipam, subnet: ipam.subnet }, "ipam")], "ipam.subnet")];
-}
-
-function requestedByArgs(args: ReadonlyMap<string, string>): RequestedAddress[] {
-  const value = args.get("IP");
-  if (value === undefined || value === "") return [];
-  const parsed = parseRequested(value);
-  if (parsed === undefined) {
-    throw new EnvironmentError(`Invalid CNI_ARGS: "IP" must be an IP address: ${JSON.stringify(value)}`);
-  }
-  return [{ ip: parsed, source: '"IP" of CNI_ARGS' }];
-}
-
-/** The same address may be asked for by several ways; it is one wish. */
-function unique(requested: readonly RequestedAddress[]): RequestedAddress[] {
-  const seen = new Set<string>();
-  const wishes: RequestedAddress[] = [];
-  for (const wish of requested) {
-    const address = formatIp(wish.ip);
-    if (!seen.has(address)) wishes.push(wish);
-    seen.add(address);
-  }
-  return wishes;
 }
 
 const location: Schema<{ ipam: { dataDir: string } }> = object({

@@ -8,14 +8,10 @@ import { AddressError, ConflictError, VerificationError } from "../../core/error
 import { formatIp, type Ip, parseIp } from "../../core/ip.ts";
 import type { Call, Foresight, NetworkCall, Plugin } from "../../core/plugin.ts";
 import type { Dns, Result, ResultAddress } from "../../core/result.ts";
+import type { RequestedAddress } from "../requested.ts";
 import { type Choice, nextFree } from "./allocator.ts";
 import { type Machine, thisMachine } from "./boot.ts";
-import {
-  type HostLocalConfiguration,
-  parseConfiguration,
-  parseLeaseDirectory,
-  type RequestedAddress,
-} from "./configuration.ts";
+import { type HostLocalConfiguration, parseConfiguration, parseLeaseDirectory } from "./configuration.ts";
 import { collectGarbage } from "./garbage.ts";
 import { describeHolder, leaseContent, legacyContent } from "./lease.ts";
 import { readLeases } from "./lease-files.ts";

@@ -1,0 +1,121 @@
+/**
+ * What nodes lend each other when a pool has no block left: a node names addresses that it does without in its block's
+ * document (`offered`), another one moves such an address to `lent`, and back when it has no use for it.
+ */
+
+import { type BlockRecord, cidrOf, type PoolRecord, selects } from "../core/cluster.ts";
+import { type Family, familyOf } from "../core/ip.ts";
+import type { BlockCount } from "../ipam/cluster/address-table.ts";
+import { freeBlock, isUsable } from "../ipam/cluster/blocks.ts";
+import type { Document } from "../store/collection.ts";
+import { apartName, apartOf, changeBlock, type Holdings, leave, takenIn, without, writeBlock } from "./holdings.ts";
+
+export class Lending {
+  readonly #holdings: Holdings;
+
+  constructor(holdings: Holdings) {
+    this.#holdings = holdings;
+  }
+
+  /** An address that another node offers. Throws StoreUnavailableError. */
+  async offeredElsewhere(
+    pool: Document<PoolRecord>,
+    family: Family,
+  ): Promise<{ block: Document<BlockRecord>; address: string } | undefined> {
+    const { node, labels } = this.#holdings.membership;
+    // An address of a subnet on another node's bridge is of no use here.
+    if (!selects(pool.value, labels) || pool.value.gateways) return undefined;
+    for (const block of (await this.#holdings.store.blocks.list()).values()) {
+      if (block.value.node === node || familyOfBlock(block) !== family) continue;
+      const isOurs = block.value.pool === pool.name;
+      const address = block.value.offered.find((each) => isOurs || isUsable(pool.value, block.name, each));
+      if (address !== undefined) return { block, address };
+    }
+    return undefined;
+  }
+
+  /** Borrows an address that another node offers; returns it with the pool of its block. Throws StoreUnavailableError. */
+  async borrow(
+    pool: Document<PoolRecord>,
+    family: Family,
+  ): Promise<{ readonly address: string; readonly pool: string } | undefined> {
+    for (;;) {
+      const found = await this.offeredElsewhere(pool, family);
+      if (found === undefined) return undefined;
+      const { block, address } = found;
+      if (await this.borrowThis(block.name, address)) return { address, pool: block.value.pool };
+    }
+  }
+
+  /** Borrows a certain address; false when nobody offers it. Throws StoreUnavailableError. */
+  async borrowThis(name: string, address: string): Promise<boolean> {
+    const { node } = this.#holdings.membership;
+    let pool = "";
+    const isBorrowed = await changeBlock(this.#holdings, name, ({ node: blockNode, offered, lent, pool: its }) => {
+      if (blockNode === node || !offered.includes(address)) return undefined;
+      pool = its;
+      return { offered: offered.filter((each) => each !== address), lent: { ...lent, [address]: node } };
+    });
+    if (isBorrowed) {
+      const question = { pool, family: familyOf(address) };
+      this.#holdings.table.addBlock(apartName({ kind: "borrowed", address, block: name }), question, [address]);
+    }
+    return isBorrowed;
+  }
+
+  /** Gives an address that nobody uses back to who lent it. Throws StoreUnavailableError. */
+  async giveBackBorrowed({ block }: BlockCount): Promise<void> {
+    if (!this.#holdings.table.closeBlock(block)) return;
+    const apart = apartOf(block);
+    if (apart === undefined) return;
+    const { address } = apart;
+    await changeBlock(this.#holdings, apart.block, ({ lent, offered }) =>
+      lent[address] === this.#holdings.membership.node
+        ? { lent: without(lent, address), offered: [...offered, address] }
+        : undefined,
+    );
+    leave(this.#holdings, block);
+  }
+
+  /** Offers what it does not need while the pool has no block left, and takes back what nobody wants. */
+  async tendOffers(pool: Document<PoolRecord>, family: Family, own: readonly BlockCount[]): Promise<void> {
+    const documents = await this.#holdings.store.blocks.list();
+    const isFull = freeBlock(pool.value, family, takenIn(documents), 0n) === undefined;
+    for (const count of own) {
+      const document = documents.get(count.block);
+      if (document?.value.node !== this.#holdings.membership.node || count.closed) continue;
+      const { offered } = document.value;
+      if (isFull && offered.length === 0 && !pool.value.gateways) await this.#offer(document, count);
+      else if (!isFull) await this.#takeBack(document);
+    }
+  }
+
+  /** False when there was nothing offered, or somebody was quicker. */
+  async #takeBack(document: Document<BlockRecord>): Promise<boolean> {
+    const { offered } = document.value;
+    if (offered.length === 0 || !(await writeBlock(this.#holdings, document, { offered: [] }))) return false;
+    for (const address of offered) this.#holdings.table.restore(address);
+    return true;
+  }
+
+  /** Takes back what it offers of one block; false when it offers nothing. Throws StoreUnavailableError. */
+  async takeBackOffers(pool: Document<PoolRecord>, family: Family): Promise<boolean> {
+    for (const document of (await this.#holdings.store.blocks.list()).values()) {
+      const isOwn = document.value.node === this.#holdings.membership.node && document.value.pool === pool.name;
+      if (isOwn && familyOfBlock(document) === family && (await this.#takeBack(document))) return true;
+    }
+    return false;
+  }
+
+  async #offer(document: Document<BlockRecord>, { block, free }: BlockCount): Promise<void> {
+    const most = Math.floor(Math.max(0, free - this.#holdings.options.spare) / 2);
+    const offered = this.#holdings.table.withhold(block, most);
+    if (offered.length === 0) return;
+    if (await writeBlock(this.#holdings, document, { offered: [...document.value.offered, ...offered] })) return;
+    for (const address of offered) this.#holdings.table.restore(address);
+  }
+}
+
+function familyOfBlock({ value }: Document<BlockRecord>): Family {
+  return cidrOf(value.cidr).ip.family;
+}

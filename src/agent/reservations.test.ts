@@ -1,0 +1,157 @@
+/** What the random histories seldom come to: see histories.test.ts for the rest. */
+
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { MemoryStore } from "../../test/support/memory-store.ts";
+import { type BlockRecord, DOCUMENT_VERSION, poolDocuments } from "../core/cluster.ts";
+import { AddressTable } from "../ipam/cluster/address-table.ts";
+import type { Revision } from "../store/store.ts";
+import { Addresses } from "./addresses.ts";
+import { type ClusterStore, clusterStore } from "./cluster-store.ts";
+import { Membership } from "./membership.ts";
+import { Reclaim } from "./reclaim.ts";
+
+const GRACE = 1000;
+
+/** A store in which an update of a block can be on its way for long. */
+class SlowStore extends MemoryStore {
+  /** Set, the next update of a block waits for it. */
+  held: Promise<void> | undefined;
+  /** Told when an update has begun to wait. */
+  waits: () => void = () => {};
+
+  override async update(kind: string, name: string, value: unknown, revision: Revision): Promise<Revision> {
+    const { held } = this;
+    if (kind === "blocks" && held !== undefined) {
+      this.held = undefined;
+      this.waits();
+      await held;
+    }
+    return super.update(kind, name, value, revision);
+  }
+}
+
+let now = 0;
+let store: SlowStore;
+let cluster: ClusterStore;
+const tables: AddressTable[] = [];
+beforeEach(async () => {
+  now = 1_000_000;
+  store = new SlowStore();
+  cluster = clusterStore(store, (sentence) => {
+    throw new Error(sentence);
+  });
+  const fields = { version: DOCUMENT_VERSION, cidrs: ["10.0.0.0/28"], blockBits: { ipv4: 28, ipv6: 122 } };
+  await cluster.pools.create("default", poolDocuments.parse(fields));
+});
+afterEach(() => {
+  for (const table of tables.splice(0)) table.close();
+});
+
+function makeNode(name: string) {
+  const clock = () => now;
+  const membership = new Membership(cluster, { node: name, incarnation: name, clock, grace: GRACE });
+  const table = new AddressTable(":memory:");
+  tables.push(table);
+  const lost: string[] = [];
+  const addresses = new Addresses(cluster, membership, table, {
+    clock,
+    coolDown: 10,
+    spare: 2,
+    idle: 100_000,
+    lost: (owner) => void lost.push(owner),
+  });
+  const join = async () => {
+    await membership.join({ addresses: [], modes: [], labels: {} });
+    await addresses.tend();
+  };
+  return { join, membership, addresses, lost, reclaim: new Reclaim(cluster, { clock, patience: GRACE }) };
+}
+
+async function block(): Promise<BlockRecord> {
+  const [only] = (await cluster.blocks.list()).values();
+  if (only === undefined) throw new Error("no block");
+  return only.value;
+}
+
+const web = { pool: "default", reservation: { owner: "default/web-0", sticky: true } };
+
+/** Lets the grace period pass while somebody watches: who has not looked in between does not know who was silent. */
+async function watchGrace(reclaim: Reclaim): Promise<void> {
+  for (let i = 0; i < 2; i++) {
+    await reclaim.look();
+    now += GRACE / 2;
+  }
+}
+
+/** The block is n1's, and an address of it has moved to n2; then n2 is silent for long, and n1 is not. */
+async function silentHolder() {
+  const [n1, n2] = [makeNode("n1"), makeNode("n2")];
+  await n1.join();
+  await n2.join();
+  const [given] = await n1.addresses.give("a", web);
+  await n2.addresses.give("b", web).catch(() => {});
+  await n1.addresses.tend();
+  expect(n1.lost).toEqual(["a"]);
+  expect(await n2.addresses.give("b", web)).toMatchObject([{ address: given?.address }]);
+  const address = given?.address ?? "";
+  expect((await block()).lent).toEqual({ [address]: "n2" });
+  await watchGrace(n1.reclaim);
+  await n1.membership.beat();
+  return { n1, n2, address };
+}
+
+test("what a node that is given up had of a reservation is offered to nobody, and its owner comes up elsewhere", async () => {
+  const { n1, address } = await silentHolder();
+  expect(await n1.reclaim.look()).toEqual(["n2"]);
+  const { lent, offered, reserved } = await block();
+  expect({ lent, reserved }).toEqual({ lent: {}, reserved: { [address]: "default.web-0" } });
+  expect(offered).not.toContain(address);
+  expect(await n1.addresses.give("c", web)).toMatchObject([{ address }]);
+});
+
+test("a node that comes back keeps what it holds although somebody who had given it up is slow to free it", async () => {
+  const { n1, n2, address } = await silentHolder();
+  const { promise: held, resolve: goOn } = Promise.withResolvers<void>();
+  const { promise: waits, resolve } = Promise.withResolvers<void>();
+  Object.assign(store, { held, waits: resolve });
+  const freeing = n1.reclaim.look();
+  await waits;
+  await n2.join();
+  expect(await n2.addresses.give("b", web)).toMatchObject([{ address }]);
+  goOn();
+  expect(await freeing).toEqual(["n2"]);
+  expect((await block()).lent).toEqual({ [address]: "n2" });
+  expect(n2.lost).toEqual([]);
+});
+
+test("a block whose node is given up is taken by another one, but for what others hold of it", async () => {
+  const { n1, n2, address } = await silentHolder();
+  const n3 = makeNode("n3");
+  await n2.join();
+  await n3.join();
+  await n2.addresses.give("b", web);
+  await watchGrace(n2.reclaim);
+  for (const { membership } of [n2, n3]) await membership.beat();
+  expect(await n2.reclaim.look()).toEqual(["n1"]);
+  expect(await block()).toMatchObject({ node: "", lent: { [address]: "n2" } });
+  const given: string[] = [];
+  for (let i = 0; i < 13; i++) {
+    given.push(...(await n3.addresses.give(`c${i}`, { pool: "default" })).map((each) => each.address));
+  }
+  expect([new Set(given).size, given.includes(address)]).toEqual([13, false]);
+  await n1.join();
+  expect(await n3.addresses.give("d", { pool: "default" }).catch((error: Error) => error.name)).toBe("TryAgainError");
+  expect((await block()).node).toBe("n3");
+});
+
+test("two owners that come up at the same time on two nodes do not share an address", async () => {
+  const [n1, n2] = [makeNode("n1"), makeNode("n2")];
+  await n1.join();
+  await n2.join();
+  const outcomes = await Promise.allSettled([n1.addresses.give("a", web), n2.addresses.give("b", web)]);
+  expect(outcomes.filter(({ status }) => status === "fulfilled").length).toBeLessThan(2);
+  for (let i = 0; i < 3; i++) for (const node of [n1, n2]) await node.addresses.tend();
+  const { node: wanted } = (await cluster.reservations.get("default.web-0"))?.value ?? {};
+  const [given] = wanted === "n1" ? await n1.addresses.give("a", web) : await n2.addresses.give("b", web);
+  expect((await block()).lent).toEqual({ [given?.address ?? ""]: wanted ?? "" });
+});
