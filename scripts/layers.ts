@@ -15,9 +15,15 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   plugins: ["core"],
   ipam: ["core", "linux"],
   store: ["core", "linux"],
-  agent: ["core", "linux", "resources", "plan", "ipam", "store"],
+  modes: ["core"],
+  agent: ["core", "linux", "resources", "plan", "ipam", "store", "modes"],
   lab: ["core", "linux", "resources", "plan", "cni"],
-  cli: ["core", "linux", "resources", "plan", "cni", "plugins", "ipam", "lab"],
+  doctor: ["core", "linux", "resources", "plan"],
+  trace: ["core", "linux", "resources", "plan"],
+  cli: [
+    ...["core", "linux", "resources", "plan", "cni", "plugins", "ipam", "store", "modes", "agent", "lab"],
+    ...["doctor", "trace"],
+  ],
   "main.ts": ["core", "linux", "cni", "plugins", "cli"],
 };
 

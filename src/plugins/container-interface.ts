@@ -1,10 +1,17 @@
 /** The container's interface with what the IPAM plugin gave: what all interface plugins do alike. */
 
 import { type Family, familyOf } from "../core/ip.ts";
-import type { AddressResource, LinkSettingsResource, Resource, RouteResource, SysctlResource } from "../core/plan.ts";
+import type {
+  AddressResource,
+  LinkSettingsResource,
+  Resource,
+  RouteResource,
+  SysctlResource,
+  VethLink,
+} from "../core/plan.ts";
 import type { Facts } from "../core/planner.ts";
 import type { NetworkConfig } from "../core/plugin.ts";
-import type { Dns, ResultAddress, ResultRoute } from "../core/result.ts";
+import type { Dns, ResultAddress, ResultInterface, ResultRoute } from "../core/result.ts";
 
 export interface AddressOptions {
   /** Tell neighbours that still know an address by the MAC of its last owner, when the link comes up. */
@@ -66,6 +73,14 @@ export function planRoutes(
     const gateway = gw ?? gatewayOf(familyOf(dst));
     return { kind: "route", where: "container", link, destination: dst, gateway, ...rest };
   });
+}
+
+/** Both ends of a veth pair as the runtime is told of them. */
+export function pairInterfaces({ name, mac, peer }: VethLink, netns: string): ResultInterface[] {
+  return [
+    { name, mac },
+    { name: peer.name, mac: peer.mac, sandbox: netns },
+  ];
 }
 
 /** The host forwards in these families. */

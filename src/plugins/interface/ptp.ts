@@ -15,7 +15,15 @@ import type { Facts, Planner } from "../../core/planner.ts";
 import type { NetworkConfig } from "../../core/plugin.ts";
 import type { Dns, ResultAddress } from "../../core/result.ts";
 import { boolean, object, withDefault } from "../../core/schema.ts";
-import { addressTexts, dnsOf, planAddresses, planForwarding, planRoutes, planUp } from "../container-interface.ts";
+import {
+  addressTexts,
+  dnsOf,
+  pairInterfaces,
+  planAddresses,
+  planForwarding,
+  planRoutes,
+  planUp,
+} from "../container-interface.ts";
 import { masqueradeBackend, optionalMtu, requireIpam } from "../interface-fields.ts";
 import { planLostMasquerade, planMasquerade } from "../masquerade.ts";
 
@@ -64,10 +72,7 @@ function planPtp(config: PtpConfig, facts: Facts) {
     ...(config.ipMasq && facts.recovering ? planLostMasquerade(key) : []),
   ];
   const result = {
-    interfaces: [
-      { name: veth.name, mac: veth.mac },
-      { name: veth.peer.name, mac: veth.peer.mac, sandbox: netns },
-    ],
+    interfaces: pairInterfaces(veth, netns),
     ips,
     routes,
     dns: dnsOf(config, facts),

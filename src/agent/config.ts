@@ -1,0 +1,249 @@
+/** What the operator tells the agent: a file in YAML or JSON, each field of which can be given on the command line too. */
+
+import { hostname } from "node:os";
+import { parse } from "yaml";
+import { MODES, type ModeName } from "../core/cluster.ts";
+import { ConfigError, DecodeError, errorMessage } from "../core/errors.ts";
+import { type Family, familyOf } from "../core/ip.ts";
+import {
+  boolean,
+  cidrText,
+  exactly,
+  integer,
+  interfaceName,
+  list,
+  networkText,
+  oneOf,
+  optional,
+  type Schema,
+  text,
+  withDefault,
+} from "../core/schema.ts";
+import { type BgpSettings, bgpSettings } from "./bird-settings.ts";
+import { LOG_LEVELS, type LogLevel } from "./log.ts";
+
+/** Of the cluster that the node is one of. */
+export interface ClusterConfig {
+  /** The node's name, by which all others know it. */
+  readonly node: string;
+  /** Name of the CNI network. */
+  readonly network: string;
+  /** Where the cluster's documents are, such as `dir:/var/lib/tendril/store`, `etcd://10.0.0.1:2379` or `kubernetes:`. */
+  readonly store: string;
+  readonly storeOptions: Readonly<Record<string, string>>;
+  readonly mode: ModeName;
+  readonly crossSubnetOnly: boolean;
+  /** The networks of pods; they become the pool `default` when there is none. */
+  readonly subnet: readonly string[];
+  readonly blockSize: { readonly ipv4: number; readonly ipv6: number };
+  /** In CIDR notation; those of the link with the default route when absent. */
+  readonly addresses: readonly string[] | undefined;
+  /** Of pods; found out when absent. */
+  readonly mtu: number | undefined;
+  /** `subnet` is the node's own, and a pool of its own: no other node claims of it. */
+  readonly ownSubnet: boolean;
+  /** Pods are ports of this bridge instead of routed veth pairs. */
+  readonly bridge: string | undefined;
+  readonly masquerade: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly vxlan: { readonly vni: number; readonly port: number };
+  readonly bgp: BgpSettings;
+  /** Path of the network configuration that the agent writes once it is ready. */
+  readonly networkConfig: string | undefined;
+  /** In seconds. */
+  readonly heartbeat: number;
+  readonly grace: number;
+  readonly coolDown: number;
+}
+
+export interface AgentConfig {
+  /** Undefined for an agent that only serves the plugins of a single machine. */
+  readonly cluster: ClusterConfig | undefined;
+  /** Where metrics are served by TCP; undefined for nowhere. */
+  readonly metrics: string | undefined;
+  /** The agent has files of its own, but the host's network and process numbers, and serves the host's plugins. */
+  readonly inContainer: boolean;
+  readonly log: LogLevel;
+}
+
+const words: Schema<Record<string, string>> = (value, field) => {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new ConfigError(field, "must be an object", { value });
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, word]) => [key, text(word, `${field}.${key}`)]));
+};
+
+/** One value, or a list of several. */
+function listOrOne<T>(schema: Schema<T>): Schema<T[]> {
+  return (value, field) => (Array.isArray(value) ? list(schema)(value, field) : [schema(value, field)]);
+}
+
+const seconds = integer(1, 86_400);
+
+/** A lower-case name that every store can take for a document. */
+const name: Schema<string> = (value, field) => {
+  const given = text(value, field);
+  if (/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(given)) return given;
+  throw new ConfigError(field, "must be lower-case letters, digits, dots and hyphens", { value });
+};
+
+const networkName: Schema<string> = (value, field) => {
+  const given = text(value, field);
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(given)) return given;
+  throw new ConfigError(field, "must be letters, digits, dots, hyphens and underscores", { value });
+};
+
+interface BlockSize {
+  readonly ipv4: number | undefined;
+  readonly ipv6: number | undefined;
+}
+
+/** The mode that suits most: what `vxlan` with `crossSubnetOnly` is. */
+export const AUTO_MODE = "auto";
+
+interface RawConfig extends Omit<ClusterConfig, "node" | "store" | "mode" | "subnet" | "blockSize"> {
+  readonly node: string | undefined;
+  readonly store: string | undefined;
+  readonly mode: ModeName | typeof AUTO_MODE | undefined;
+  readonly subnet: readonly string[] | undefined;
+  readonly blockSize: BlockSize | undefined;
+  readonly metrics: string;
+  readonly inContainer: boolean;
+  readonly log: LogLevel;
+}
+
+const NO_METRICS = "off";
+
+/** A port of the machine itself: what the agent tells of a node's pods is nobody else's business. */
+const loopback: Schema<string> = (value, field) => {
+  const given = text(value, field);
+  const port = /^(?:127(?:\.\d{1,3}){3}|\[::1\]|localhost):(\d{1,5})$/.exec(given)?.[1];
+  if (given === NO_METRICS || (port !== undefined && Number(port) <= 65_535)) return given;
+  throw new ConfigError(
+    field,
+    `must be an address of the loopback and a port, such as 127.0.0.1:9095, or ${NO_METRICS}`,
+    {
+      value,
+    },
+  );
+};
+
+const fields = exactly<RawConfig>({
+  node: optional(name),
+  network: withDefault(networkName, "tendril"),
+  store: optional(text),
+  storeOptions: withDefault(words, {}),
+  mode: optional(oneOf(...MODES, AUTO_MODE)),
+  crossSubnetOnly: withDefault(boolean, false),
+  subnet: optional(listOrOne(networkText)),
+  blockSize: optional(exactly<BlockSize>({ ipv4: optional(integer(8, 32)), ipv6: optional(integer(16, 128)) })),
+  addresses: optional(listOrOne(cidrText)),
+  mtu: optional(integer(576, 65_535)),
+  ownSubnet: withDefault(boolean, false),
+  bridge: optional(interfaceName),
+  masquerade: withDefault(boolean, true),
+  labels: withDefault(words, {}),
+  vxlan: withDefault(
+    exactly<ClusterConfig["vxlan"]>({
+      vni: withDefault(integer(1, 0xffffff), 1),
+      port: withDefault(integer(1, 65_535), 4789),
+    }),
+    { vni: 1, port: 4789 },
+  ),
+  bgp: withDefault(bgpSettings, bgpSettings({}, "bgp")),
+  networkConfig: optional(text),
+  heartbeat: withDefault(seconds, 10),
+  grace: withDefault(seconds, 300),
+  coolDown: withDefault(integer(0, 86_400), 60),
+  metrics: withDefault(loopback, NO_METRICS),
+  inContainer: withDefault(boolean, false),
+  log: withDefault(oneOf(...LOG_LEVELS), "info"),
+});
+
+/**
+ * The configuration in a file's text, over which `given` fields go. Without a store it is that of a single machine.
+ * Throws DecodeError for what is neither YAML nor JSON, ConfigError for a field.
+ */
+export function parseAgentConfig(source: string, given: Readonly<Record<string, unknown>> = {}): AgentConfig {
+  const file = parseYaml(source) ?? {};
+  if (typeof file !== "object" || file === null || Array.isArray(file)) {
+    throw new DecodeError("The agent's configuration is not an object");
+  }
+  const { metrics, inContainer, log, ...cluster } = fields({ ...file, ...given }, "");
+  return {
+    cluster: clusterOf(cluster),
+    metrics: metrics === NO_METRICS ? undefined : metrics,
+    inContainer,
+    log,
+  };
+}
+
+/** Throws DecodeError. */
+function parseYaml(source: string): unknown {
+  try {
+    return parse(source, { prettyErrors: true, logLevel: "error" });
+  } catch (error) {
+    throw new DecodeError(`The agent's configuration is not YAML: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+function clusterOf(raw: Omit<RawConfig, "metrics" | "inContainer" | "log">): ClusterConfig | undefined {
+  const { store, mode, subnet } = raw;
+  if (store === undefined) {
+    for (const field of ["mode", "subnet"] as const) {
+      if (raw[field] !== undefined) {
+        throw new ConfigError(
+          "store",
+          `is missing: a cluster, which "${field}" is of, keeps its documents in a store`,
+          {
+            details:
+              "Such as dir:/var/lib/tendril/store on one machine, etcd://10.0.0.1:2379, or kubernetes: in a pod.",
+          },
+        );
+      }
+    }
+    return undefined;
+  }
+  if (raw.grace <= raw.heartbeat) {
+    throw new ConfigError("grace", `must be longer than "heartbeat", which is ${raw.heartbeat} seconds`, {
+      value: raw.grace,
+    });
+  }
+  for (const [i, network] of (subnet ?? []).entries()) {
+    const isSecond = subnet?.slice(0, i).some((other) => familyOf(other) === familyOf(network));
+    if (isSecond) throw new ConfigError(`subnet[${i}]`, "is the second of its family", { value: network });
+  }
+  return {
+    ...raw,
+    store,
+    mode: mode === undefined || mode === AUTO_MODE ? "vxlan" : mode,
+    crossSubnetOnly: raw.crossSubnetOnly || mode === AUTO_MODE,
+    subnet: subnet ?? [],
+    blockSize: blockSizeOf(raw),
+    node: raw.node ?? name(hostname().toLowerCase(), "node"),
+  };
+}
+
+/**
+ * On a bridge a block is a subnet of its own, of the size that people expect of one. A network that is smaller than usual
+ * blocks is one, and one that is the node's own is one, too. Throws ConfigError for blocks that are larger than networks.
+ */
+function blockSizeOf(raw: Pick<RawConfig, "blockSize" | "bridge" | "ownSubnet" | "subnet">) {
+  return { ipv4: blockBits(raw, 4, raw.bridge === undefined ? 26 : 24), ipv6: blockBits(raw, 6, 122) };
+}
+
+function blockBits(
+  { blockSize, ownSubnet, subnet = [] }: Pick<RawConfig, "blockSize" | "ownSubnet" | "subnet">,
+  family: Family,
+  usual: number,
+): number {
+  const lengths = subnet.filter((each) => familyOf(each) === family).map((each) => Number(each.split("/")[1]));
+  const least = Math.max(0, ...lengths);
+  const given = blockSize?.[`ipv${family}`];
+  if (given !== undefined && given < least) {
+    throw new ConfigError(`blockSize.ipv${family}`, `is larger than the network of /${least} in "subnet"`, {
+      value: given,
+    });
+  }
+  return given ?? (ownSubnet && least > 0 ? least : Math.max(usual, least));
+}

@@ -1,0 +1,270 @@
+/**
+ * A node of the cluster: the parts that an agent has beside serving calls, put together.
+ *
+ * Nothing stops when the store is away: pods go on, and new ones are given what the node has in hand.
+ */
+
+import { randomUUID } from "node:crypto";
+import { DOCUMENT_VERSION, HOSTNAME_LABEL, type PoolRecord } from "../core/cluster.ts";
+import { errorMessage } from "../core/errors.ts";
+import { AddressTable } from "../ipam/cluster/address-table.ts";
+import { bootClock } from "../linux/boot-clock.ts";
+import { ensureFolder } from "../linux/file.ts";
+import type { Warn } from "../store/collection.ts";
+import { openStore } from "../store/open.ts";
+import { ConflictingWriteError, type Store, StoreUnavailableError } from "../store/store.ts";
+import { Addresses } from "./addresses.ts";
+import { type ClusterStore, clusterStore } from "./cluster-store.ts";
+import type { ClusterConfig } from "./config.ts";
+import { Custody } from "./custody.ts";
+import type { Log } from "./log.ts";
+import { Membership } from "./membership.ts";
+import type { Metrics, NodeFigures } from "./metrics.ts";
+import { Network } from "./network.ts";
+import { networkConfigText, writeNetworkConfig } from "./network-config.ts";
+import { Reclaim } from "./reclaim.ts";
+import { Standing } from "./standing.ts";
+import { StoreHealth } from "./store-health.ts";
+
+export interface NodeOptions {
+  readonly config: ClusterConfig;
+  readonly runFolder: string;
+  readonly stateFolder: string;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Told of an owner whose addresses are another node's by now. */
+  readonly lost: (owner: string) => void | Promise<void>;
+}
+
+/** Who has the addresses of the node's own end of the tunnels; no attachment is called so. */
+const TUNNEL_OWNER = "node tunnel";
+
+/** How many free addresses of a pool in use a node has in hand. */
+const SPARE = 8;
+
+/** Milliseconds after which a block that nobody uses goes back to its pool. */
+const IDLE = 10 * 60_000;
+
+export class ClusterNode {
+  readonly config: ClusterConfig;
+  readonly store: ClusterStore;
+  readonly table: AddressTable;
+  readonly addresses: Addresses;
+  readonly health: StoreHealth;
+  readonly network: Network;
+  readonly membership: Membership;
+  readonly custody: Custody;
+  readonly #options: NodeOptions;
+  readonly #raw: Store;
+  readonly #standing: Standing;
+  readonly #ending = new AbortController();
+  #isAnnounced = false;
+  #isGiving = false;
+
+  /** Throws ConfigError where the configuration does not fit the machine, FileError, NetlinkError. */
+  constructor(options: NodeOptions) {
+    const { config, runFolder, stateFolder, log, metrics } = options;
+    this.#options = options;
+    this.config = config;
+    ensureFolder(stateFolder);
+    const warn: Warn = (sentence) => log.warn(sentence);
+    this.#raw = openStore(config.store, config.storeOptions, { make: true });
+    this.store = clusterStore(this.#raw, warn);
+    this.health = new StoreHealth(log);
+    const grace = config.grace * 1000;
+    const heartbeat = config.heartbeat * 1000;
+    this.membership = new Membership(this.store, {
+      node: config.node,
+      incarnation: randomUUID(),
+      clock: bootClock,
+      grace,
+    });
+    this.table = new AddressTable(`${stateFolder}/addresses.sqlite`);
+    this.addresses = new Addresses(this.store, this.membership, this.table, {
+      clock: Date.now,
+      coolDown: config.coolDown * 1000,
+      spare: SPARE,
+      idle: IDLE,
+      lost: options.lost,
+    });
+    this.custody = new Custody({
+      runFolder,
+      store: this.store,
+      addresses: this.addresses,
+      table: this.table,
+      log,
+    });
+    this.network = new Network({
+      config,
+      runFolder,
+      log,
+      metrics,
+      // While they are given, some families have theirs already and others not.
+      tunnelAddresses: () => (this.#isGiving ? [] : this.table.of(TUNNEL_OWNER).map(({ address }) => address)),
+      changed: () => this.#standing.publish(),
+      updated: () => void this.#giveTunnelAddresses(),
+      failed: this.#failed,
+    });
+    this.#standing = new Standing({
+      store: this.store,
+      membership: this.membership,
+      addresses: this.addresses,
+      picture: this.network.picture,
+      table: this.table,
+      // Two heartbeats of patience beyond the grace that the node itself keeps to.
+      reclaim: new Reclaim(this.store, { clock: bootClock, patience: grace + 2 * heartbeat }),
+      health: this.health,
+      log,
+      heartbeat,
+      fields: () => this.network.fields,
+      joined: () => this.#makePool(),
+      tended: () => void this.#giveTunnelAddresses(),
+    });
+  }
+
+  /** The pool that the configuration's `subnet` is, and that pods have addresses of unless they ask for another one. */
+  get pool(): string {
+    return this.config.ownSubnet ? this.config.node : "default";
+  }
+
+  start(): void {
+    const { signal } = this.#ending;
+    // A reserved address that another node is to have is handed over at once.
+    this.network.picture.onReservations = (documents) => {
+      this.addresses.reservations.note(documents);
+      this.#standing.tendSoon();
+    };
+    this.#standing.start(signal);
+    this.network.start(this.store, signal);
+    this.custody.start(signal, this.#failed);
+    void this.#announce(signal);
+  }
+
+  /** Ends what goes on; the network stays as it is. */
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    await this.#raw.close();
+    this.network.close();
+    this.custody.close();
+    this.table.close();
+  }
+
+  /** Why the node cannot serve, each a sentence; none when it can. */
+  get obstacles(): string[] {
+    const { config, health, network } = this;
+    if (!this.#standing.isMember) {
+      const why = health.problem === undefined ? "" : `: ${health.problem}`;
+      return [`Node "${config.node}" is not a member of the cluster yet${why}`];
+    }
+    if (!network.isSettled) return [`Node "${config.node}" has not learnt of the other nodes yet`];
+    const problem = this.addresses.problem(this.pool);
+    if (problem !== undefined) return [`${problem.sentence}. ${problem.remedy}`];
+    const { isolation } = network;
+    return isolation === undefined ? [] : [`No other node can be reached. ${isolation}`];
+  }
+
+  /** What an operator should look at, each a sentence; the obstacles are among them. */
+  get problems(): string[] {
+    const { health, obstacles, network } = this;
+    const away =
+      health.available || health.problem === undefined ? [] : [`The store does not answer: ${health.problem}`];
+    return [...new Set([...obstacles, ...away, ...network.problems])];
+  }
+
+  get figures(): NodeFigures {
+    const { network, health, table } = this;
+    return {
+      attachments: table.owners.list().length,
+      peers: network.peers.size,
+      problems: this.problems.length,
+      storeAvailable: health.available,
+      resources: network.resources,
+      pools: this.addresses.use(),
+    };
+  }
+
+  /** Makes the pool that the configuration speaks of where there is none of its name. */
+  async #makePool(): Promise<void> {
+    const { node, subnet, ownSubnet, blockSize, masquerade, bridge } = this.config;
+    const { pool: name } = this;
+    if (subnet.length === 0) return;
+    const known = await this.store.pools.get(name);
+    if (known !== undefined) {
+      if (String(known.value.cidrs) !== String(subnet)) {
+        this.#options.log.warn(`"subnet" is not what the pool "${name}" has, which counts`, {
+          subnet,
+          pool: known.value.cidrs,
+        });
+      }
+      return;
+    }
+    const pool: PoolRecord = {
+      version: DOCUMENT_VERSION,
+      cidrs: subnet,
+      blockBits: blockSize,
+      nodeSelector: ownSubnet ? { [HOSTNAME_LABEL]: node } : {},
+      excluded: [],
+      masquerade,
+      ...(bridge === undefined ? {} : { gateways: true }),
+    };
+    try {
+      await this.store.pools.create(name, pool);
+    } catch (error) {
+      // Another node was first.
+      if (!(error instanceof ConflictingWriteError)) throw error;
+    }
+  }
+
+  async #giveTunnelAddresses(): Promise<void> {
+    const families = this.network.picture.pools.get(this.pool)?.value.cidrs.length ?? 0;
+    const given = this.table.of(TUNNEL_OWNER).length;
+    if (!this.#standing.isMember || this.#isGiving || given >= families) return;
+    try {
+      this.#isGiving = true;
+      // What a killed process was given of some families only.
+      if (given > 0) this.addresses.release(TUNNEL_OWNER);
+      await this.addresses.give(TUNNEL_OWNER, { pool: this.pool });
+      this.#isGiving = false;
+      this.network.update();
+      this.#standing.publish();
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      this.#isGiving = false;
+    }
+  }
+
+  /** Tells the container runtime, by its configuration, once the node can serve. */
+  async #announce(signal: AbortSignal): Promise<void> {
+    const { config } = this;
+    const { log } = this.#options;
+    let last = "";
+    while (!signal.aborted && !this.#isAnnounced) {
+      const { obstacles } = this;
+      const isReady = obstacles.length === 0 && this.table.of(TUNNEL_OWNER).length > 0;
+      if (isReady) {
+        if (config.networkConfig !== undefined) writeNetworkConfig(config.networkConfig, networkConfigText(config));
+        log.info("ready", { node: config.node, mode: config.mode, mtu: this.network.podMtu });
+        this.#isAnnounced = true;
+        return;
+      }
+      if (obstacles.join() !== last) log.info("not ready yet", { because: obstacles });
+      last = obstacles.join();
+      await Bun.sleep(50);
+    }
+  }
+
+  /** Whether the node has served once: what comes in its way later is told by STATUS. */
+  get isReady(): boolean {
+    return this.#isAnnounced && this.obstacles.length === 0;
+  }
+
+  readonly #failed = (error: unknown): void => {
+    if (this.#ending.signal.aborted) return;
+    if (error instanceof StoreUnavailableError) this.health.failed(error);
+    else
+      this.#options.log.error("something went wrong", {
+        error: error instanceof Error ? error.stack : errorMessage(error),
+      });
+  };
+}
