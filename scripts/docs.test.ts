@@ -5,7 +5,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { Glob } from "bun";
 import { errorCodes } from "../src/cni/errors.ts";
-import { pluginTypes } from "../src/plugins/types.ts";
+import { MODES } from "../src/core/cluster.ts";
+import { clusterTypes, pluginTypes } from "../src/plugins/types.ts";
 
 const root = join(import.meta.dir, "..");
 const documents = ["README.md", ...new Glob("docs/**/*.md").scanSync(root)].sort();
@@ -53,9 +54,18 @@ for (const document of documents) {
 
 test("each plugin has its page, with the same headings", () => {
   const headings = ["What it makes", "Fields", "What CHECK verifies", "How to look at it by hand", "Limits"];
-  for (const type of pluginTypes) {
+  // The names of the plugins that `tendril` takes the place of have one page with it.
+  for (const type of pluginTypes.filter((each) => each === "tendril" || !clusterTypes.includes(each))) {
     const found = [...read(`docs/plugins/${type}.md`).matchAll(/^## (.+)$/gm)].map((match) => match[1] ?? "");
     expect({ type, found: found.filter((heading) => headings.includes(heading)) }).toEqual({ type, found: headings });
+  }
+});
+
+test("each mode has its page, with the same headings", () => {
+  const headings = ["What it makes", "Settings", "MTU", "How to look at it by hand", "Limits"];
+  for (const mode of MODES) {
+    const found = [...read(`docs/modes/${mode}.md`).matchAll(/^## (.+)$/gm)].map((match) => match[1] ?? "");
+    expect({ mode, found }).toEqual({ mode, found: headings });
   }
 });
 

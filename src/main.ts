@@ -2,34 +2,49 @@
  * The one executable. By the name that it was started under it is a plugin; with CNI_COMMAND in its environment the
  * plugin that the configuration's `type` names; else a command for people.
  *
+ * A plugin asks the node's agent first, which need not start and has all its code at hand.
+ *
  * A plugin starts for every pod, and loading code costs more than running it. So each way is a chunk of its own, loaded
  * when it is taken; only the answer to VERSION, which needs next to nothing, is given here.
  */
 
+import { askAgent } from "./cni/resident.ts";
 import { formatVersions } from "./cni/versions.ts";
 import { exitNow } from "./linux/libc.ts";
 import { readTextToEnd, writeText } from "./linux/libc-file.ts";
-import { pluginTypes } from "./plugins/types.ts";
+import { runFolder } from "./linux/run-folder.ts";
+import { EXECUTABLE, pluginTypes } from "./plugins/types.ts";
 
 const name = process.argv0.slice(process.argv0.lastIndexOf("/") + 1);
-const isPlugin = (pluginTypes as readonly string[]).includes(name);
+const isPlugin = name !== EXECUTABLE && (pluginTypes as readonly string[]).includes(name);
 
 if (!isPlugin && (!process.env.CNI_COMMAND || process.argv.length > 2)) {
   // Commands run long enough for compilation to pay; the build tells the compiler to wait for the plugins' sake.
   Bun.unsafe.setJITPolicy(1);
   import("./cli/command.ts").then(({ runCli }) => runCli(process.argv.slice(2)).then((status) => process.exit(status)));
 } else if (process.env.CNI_COMMAND === "VERSION") {
-  writeText(1, formatVersions(readInput()));
+  // Without input, which the specification asks for, there is an answer too.
+  writeText(1, formatVersions(readInput().text));
   exitNow(0);
 } else {
-  import("./cli/plugin.ts").then(({ servePlugin }) => servePlugin(isPlugin ? name : undefined));
+  const type = isPlugin ? name : undefined;
+  // A person who starts the executable by hand gives neither.
+  const input = process.env.CNI_COMMAND ? readInput() : { text: "" };
+  const answer = input.failure === undefined ? askAgent(runFolder(), type, process.env, input.text) : undefined;
+  if (answer === undefined) {
+    import("./cli/plugin.ts").then(({ servePlugin }) => servePlugin(type, input));
+  } else {
+    if (answer.stdout !== "") writeText(1, answer.stdout);
+    if (answer.stderr !== "") writeText(2, answer.stderr);
+    exitNow(answer.status);
+  }
 }
 
-/** Without input, which the specification asks for, there is an answer too. */
-function readInput(): string {
+/** Standard input, or why it cannot be read. */
+function readInput(): { readonly text: string; readonly failure?: unknown } {
   try {
-    return readTextToEnd(0);
-  } catch {
-    return "";
+    return { text: readTextToEnd(0) };
+  } catch (failure) {
+    return { text: "", failure };
   }
 }

@@ -10,13 +10,19 @@ import { late } from "../core/late.ts";
 import type { Planner } from "../core/planner.ts";
 import type { Plugin } from "../core/plugin.ts";
 import { bootId } from "../linux/boot.ts";
+import { runFolder } from "../linux/run-folder.ts";
 import { attachments } from "../plan/attachment.ts";
 import type { Environment } from "../plan/service.ts";
-import { type PluginType, pluginTypes } from "../plugins/types.ts";
+import {
+  CLUSTER_IPAM,
+  clusterIpamTypes,
+  clusterTypes,
+  EXECUTABLE,
+  type PluginType,
+  pluginTypes,
+} from "../plugins/types.ts";
+import type { Kept } from "../resources/kernel.ts";
 import { kernelKinds } from "../resources/kinds.ts";
-
-/** The folder of state that lasts until the next boot, unless TENDRIL_RUN_DIR names another one. */
-export const DEFAULT_RUN_FOLDER = "/run/tendril";
 
 /**
  * Ends the process with SIGKILL after so many steps: how the tests prove that a crash at any point leaves nothing
@@ -34,64 +40,88 @@ const staticIpam = late(
   () => import("../ipam/static.ts"),
   () => require("../ipam/static.ts"),
 );
+const offlineIpam = late(
+  [...clusterIpamTypes, ...clusterTypes],
+  () => import("../ipam/cluster/offline.ts"),
+  () => require("../ipam/cluster/offline.ts"),
+);
 
-const loaders: Readonly<Record<PluginType, () => Promise<Plugin>>> = {
-  bandwidth: () => import("../plugins/chained/bandwidth.ts").then(({ bandwidth }) => planned(bandwidth)),
-  bridge: () => import("../plugins/interface/bridge.ts").then(({ bridge }) => planned(bridge)),
-  firewall: () => import("../plugins/chained/firewall.ts").then(({ firewall }) => planned(firewall)),
-  "host-device": () => import("../plugins/interface/host-device.ts").then(({ hostDevice }) => planned(hostDevice)),
-  loopback: () => import("../plugins/interface/loopback.ts").then(({ loopback }) => planned(loopback)),
-  portmap: () => import("../plugins/chained/portmap.ts").then(({ portmap }) => planned(portmap)),
-  ptp: () => import("../plugins/interface/ptp.ts").then(({ ptp }) => planned(ptp)),
-  dummy: () => import("../plugins/interface/dummy.ts").then(({ dummy }) => planned(dummy)),
-  ipvlan: () => import("../plugins/interface/ipvlan.ts").then(({ ipvlan }) => planned(ipvlan)),
-  macvlan: () => import("../plugins/interface/macvlan.ts").then(({ macvlan }) => planned(macvlan)),
-  vlan: () => import("../plugins/interface/vlan.ts").then(({ vlan }) => planned(vlan)),
-  vrf: () => import("../plugins/chained/vrf.ts").then(({ vrf }) => planned(vrf)),
-  "host-local": () => import("../ipam/host-local/index.ts").then(({ hostLocal }) => hostLocal),
-  static: () => import("../ipam/static.ts").then(({ staticIpam }) => staticIpam),
-  tap: () => import("../plugins/interface/tap.ts").then(({ tap }) => planned(tap)),
-  sbr: () => import("../plugins/chained/sbr.ts").then(({ sbr }) => planned(sbr)),
-  tuning: () => import("../plugins/chained/tuning.ts").then(({ tuning }) => planned(tuning)),
+type Loader = (environment: Environment, resident: Resident) => Promise<Plugin>;
+
+const loaders: Readonly<Record<PluginType, Loader>> = {
+  bandwidth: planned(async () => (await import("../plugins/chained/bandwidth.ts")).bandwidth),
+  bridge: planned(async () => (await import("../plugins/interface/bridge.ts")).bridge),
+  firewall: planned(async () => (await import("../plugins/chained/firewall.ts")).firewall),
+  "host-device": planned(async () => (await import("../plugins/interface/host-device.ts")).hostDevice),
+  loopback: planned(async () => (await import("../plugins/interface/loopback.ts")).loopback),
+  portmap: planned(async () => (await import("../plugins/chained/portmap.ts")).portmap),
+  ptp: planned(async () => (await import("../plugins/interface/ptp.ts")).ptp),
+  dummy: planned(async () => (await import("../plugins/interface/dummy.ts")).dummy),
+  ipvlan: planned(async () => (await import("../plugins/interface/ipvlan.ts")).ipvlan),
+  macvlan: planned(async () => (await import("../plugins/interface/macvlan.ts")).macvlan),
+  vlan: planned(async () => (await import("../plugins/interface/vlan.ts")).vlan),
+  whereabouts: async (_, resident) => ipamOf(resident, "whereabouts") as Plugin,
+  vrf: planned(async () => (await import("../plugins/chained/vrf.ts")).vrf),
+  "host-local": async () => (await import("../ipam/host-local/index.ts")).hostLocal,
+  static: async () => (await import("../ipam/static.ts")).staticIpam,
+  minicni: cluster("minicni"),
+  simplecni: cluster("simplecni"),
+  tendril: cluster("tendril"),
+  testcni: cluster("testcni"),
+  tap: planned(async () => (await import("../plugins/interface/tap.ts")).tap),
+  sbr: planned(async () => (await import("../plugins/chained/sbr.ts")).sbr),
+  tuning: planned(async () => (await import("../plugins/chained/tuning.ts")).tuning),
 };
 
-function ipam(type: string): Plugin | undefined {
-  switch (type) {
-    case "host-local":
-      return hostLocal().hostLocal;
-    case "static":
-      return staticIpam().staticIpam;
-    default:
-      return undefined;
-  }
+/** The IPAM plugin of a type: the resident's where it has one. */
+function ipamOf({ ipam }: Resident, type: string): Plugin | undefined {
+  const resident = ipam?.(type);
+  if (resident !== undefined) return resident;
+  if (type === "host-local") return hostLocal().hostLocal;
+  if (type === "static") return staticIpam().staticIpam;
+  return clusterIpamTypes.includes(type) ? offlineIpam().offlineIpam(type, runFolder()) : undefined;
 }
 
 /** The plugin of a type, or undefined where this program is none of that name. */
-export async function loadBuiltin(type: string): Promise<Plugin | undefined> {
-  return isBuiltin(type) ? await loaders[type]() : undefined;
+export async function loadBuiltin(type: string, resident: Resident = {}): Promise<Plugin | undefined> {
+  if (type === CLUSTER_IPAM) return ipamOf(resident, EXECUTABLE);
+  return isBuiltin(type) ? await loaders[type](environment(resident), resident) : undefined;
 }
 
 /** The same for whoever does not know beforehand which ones will be asked for: all are loaded. */
-export async function loadBuiltins(): Promise<(type: string) => Plugin | undefined> {
+export async function loadBuiltins(resident: Resident = {}): Promise<(type: string) => Plugin | undefined> {
   const loaded = new Map<string, Plugin>();
-  for (const type of pluginTypes) loaded.set(type, await loaders[type]());
-  return (type) => loaded.get(type);
+  const served = environment(resident);
+  for (const type of pluginTypes) loaded.set(type, await loaders[type](served, resident));
+  return (type) => (type === CLUSTER_IPAM ? ipamOf(resident, EXECUTABLE) : loaded.get(type));
+}
+
+/** What a process has in hand that stays and serves many calls. */
+export interface Resident {
+  readonly kept?: Kept;
+  /** IPAM plugins that live in it. */
+  readonly ipam?: ((type: string) => Plugin | undefined) | undefined;
 }
 
 function isBuiltin(type: string): type is PluginType {
   return (pluginTypes as readonly string[]).includes(type);
 }
 
-function planned<C>(planner: Planner<C>): Plugin {
-  return attachments(planner, environment());
+function planned<C>(load: () => Promise<Planner<C>>): Loader {
+  return async (environment) => attachments(await load(), environment);
 }
 
-function environment(): Environment {
+function cluster(type: string): Loader {
+  return planned(async () => (await import("../plugins/interface/tendril.ts")).clusterPlanner(type));
+}
+
+function environment(resident: Resident): Environment {
   return {
-    runFolder: process.env.TENDRIL_RUN_DIR || DEFAULT_RUN_FOLDER,
+    runFolder: runFolder(),
     bootId: bootId(),
     kinds: kernelKinds,
-    resolveIpam: (type) => resolvePlugin(type, ipam),
+    resolveIpam: (type) => resolvePlugin(type, (one) => ipamOf(resident, one)),
+    kept: resident.kept,
     step: killSwitch(process.env[KILL_AFTER]),
   };
 }

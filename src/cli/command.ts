@@ -1,16 +1,28 @@
 /** The commands for people: parsing arguments, help, and errors as sentences. */
 
 import { Command, CommanderError } from "commander";
-import { errorMessage } from "../cni/errors.ts";
-import { TendrilError } from "../core/errors.ts";
+import { VERSION } from "../agent/version.ts";
+import { errorMessage, TendrilError } from "../core/errors.ts";
+import { agentCommand } from "./agent.ts";
+import { doctorCommand } from "./doctor.ts";
+import { getCommand } from "./get.ts";
+import { installCommand } from "./install.ts";
+import { installPluginsCommand } from "./install-plugins.ts";
 import { labCommand } from "./lab.ts";
 import { makeTapCommand } from "./make-tap.ts";
 import { networkCommands } from "./network.ts";
+import { nodeCommand } from "./node.ts";
+import { poolCommand } from "./pool.ts";
+import { reservationCommands } from "./reserve.ts";
+import { statusCommand } from "./status.ts";
+import { traceCommand } from "./trace.ts";
+import { uninstallCommand } from "./uninstall.ts";
 
 /** Runs a command line and returns the exit status: 0 when it did what it says, 1 when not, 2 for a wrong line. */
 export async function runCli(args: readonly string[]): Promise<number> {
   const program = new Command("tendril")
     .description("Connects pods, and any other container, to networks")
+    .version(VERSION)
     .exitOverride()
     .enablePositionalOptions()
     .showHelpAfterError("(tendril --help tells more)");
@@ -18,7 +30,20 @@ export async function runCli(args: readonly string[]): Promise<number> {
   const exit = (given: number): void => {
     status = given;
   };
-  for (const command of [...networkCommands(), labCommand(exit)]) program.addCommand(inherit(command));
+  const cluster = [
+    agentCommand(exit),
+    getCommand(),
+    poolCommand(),
+    ...reservationCommands(),
+    nodeCommand(),
+    statusCommand(exit),
+    doctorCommand(exit),
+    traceCommand(exit),
+    installCommand(),
+    uninstallCommand(),
+    installPluginsCommand(),
+  ];
+  for (const command of [...networkCommands(), ...cluster, labCommand(exit)]) program.addCommand(inherit(command));
   program.addCommand(inherit(makeTapCommand()), { hidden: true });
   try {
     await program.parseAsync([...args], { from: "user" });

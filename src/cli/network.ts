@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { readCall } from "../cni/dispatch.ts";
 import { parseArgs, parsePath } from "../cni/environment.ts";
+import { askAgent } from "../cni/resident.ts";
 import { resultJson } from "../cni/results/result.ts";
 import { type Attachment, attachmentVariables, cnitoolContainerId } from "../cni/runtime/attachment.ts";
 import { DEFAULT_CACHE_FOLDER, listCached, readCachedResult } from "../cni/runtime/cache.ts";
@@ -22,9 +23,10 @@ import { ConfigError } from "../core/errors.ts";
 import type { Call, ValidAttachment } from "../core/plugin.ts";
 import type { Result } from "../core/result.ts";
 import { closeNetns, openNetnsIfExists } from "../linux/netns.ts";
-import { DEFAULT_RUN_FOLDER, loadBuiltins } from "./builtins.ts";
+import { DEFAULT_RUN_FOLDER, runFolder } from "../linux/run-folder.ts";
+import { loadBuiltins } from "./builtins.ts";
 
-const VARIABLES = `
+export const VARIABLES = `
 Variables:
   NETCONFPATH      folder of network configurations (${DEFAULT_NETWORK_FOLDER})
   CNI_PATH         folders of other vendors' plugins, parted by colons
@@ -35,7 +37,7 @@ Variables:
   TENDRIL_RUN_DIR    folder of attachment records (${DEFAULT_RUN_FOLDER})
   TENDRIL_CACHE_DIR  folder of results, as libcni keeps them (${DEFAULT_CACHE_FOLDER})`;
 
-/** The five verbs as commands. */
+/** The verbs as commands, but for `status`, which has more to say; see status.ts. */
 export function networkCommands(): Command[] {
   return [
     attachmentCommand("add", "attach a network namespace to a network", add)
@@ -54,11 +56,6 @@ export function networkCommands(): Command[] {
       .option("--all", "take no attachment for alive")
       .addHelpText("after", `${VARIABLES}\n\nExample:\n  tendril gc mynet`)
       .action(gc),
-    new Command("status")
-      .description("say whether the network's plugins could serve add now")
-      .argument("<network>", "name of the network")
-      .addHelpText("after", `${VARIABLES}\n\nExample:\n  tendril status mynet`)
-      .action(status),
   ];
 }
 
@@ -110,7 +107,8 @@ function aliveAttachments(network: Network): ValidAttachment[] {
   });
 }
 
-async function status(name: string): Promise<void> {
+/** Throws why the plugins of a network could not serve ADD now. */
+export async function networkStatus(name: string): Promise<void> {
   statusNetwork(findNetwork(name), await runtime());
 }
 
@@ -176,7 +174,11 @@ function capabilityArgs(text: string | undefined): Record<string, unknown> {
 
 async function runtime(): Promise<Runtime> {
   return {
-    run: pluginRunner({ builtin: await loadBuiltins(), inherited: process.env }),
+    run: pluginRunner({
+      builtin: await loadBuiltins(),
+      agent: (type, env, stdin) => askAgent(runFolder(), type, env, stdin),
+      inherited: process.env,
+    }),
     path: pluginFolders(),
     cacheFolder: cacheFolder(),
     warn,

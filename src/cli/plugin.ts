@@ -5,14 +5,19 @@ import { ConfigError } from "../core/errors.ts";
 import { loadAhead } from "../core/late.ts";
 import type { Plugin } from "../core/plugin.ts";
 import { exitNow } from "../linux/libc.ts";
-import { readTextToEnd, writeText } from "../linux/libc-file.ts";
-import { pluginTypes } from "../plugins/types.ts";
+import { writeText } from "../linux/libc-file.ts";
+import { pluginTypes, typeAskedFor } from "../plugins/types.ts";
 import { loadBuiltin } from "./builtins.ts";
 
+/** What stood on standard input, or why it could not be read. */
+export interface Input {
+  readonly text: string;
+  readonly failure?: unknown;
+}
+
 /** Serves one call as the plugin of a type, or without one as that which the configuration names, and ends the process. */
-export async function servePlugin(type: string | undefined): Promise<never> {
-  const input = readInput();
-  const wanted = type ?? typeOf(input.text);
+export async function servePlugin(type: string | undefined, input: Input): Promise<never> {
+  const wanted = type ?? typeAskedFor(objectIn(input.text));
   const plugin = (await loadBuiltin(wanted)) ?? unknownPlugin(wanted);
   await loadAhead(input.text);
   const status = dispatch({
@@ -24,28 +29,24 @@ export async function servePlugin(type: string | undefined): Promise<never> {
     },
     stdout: (answer) => writeText(1, answer),
     stderr: (sentence) => writeText(2, sentence),
-    about: `CNI plugin ${plugin.type} of tendril`,
+    about: aboutPlugin(plugin.type),
   });
   exitNow(status);
 }
 
-/** Standard input, or why it cannot be read. A person who starts the executable by hand gives none. */
-function readInput(): { readonly text: string; readonly failure?: unknown } {
-  if (!process.env.CNI_COMMAND) return { text: "" };
-  try {
-    return { text: readTextToEnd(0) };
-  } catch (failure) {
-    return { text: "", failure };
-  }
+/** The line for a person who starts the executable by hand. */
+export function aboutPlugin(type: string): string {
+  return `CNI plugin ${type} of tendril`;
 }
 
-function typeOf(text: string): string {
+/** The object in JSON; undefined for what dispatch will say is wrong. */
+export function objectIn(text: string): Record<string, unknown> | undefined {
   try {
-    const config: unknown = JSON.parse(text);
-    return typeof config === "object" && config !== null && "type" in config ? String(config.type) : "";
+    const value: unknown = JSON.parse(text);
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    return isObject ? (value as Record<string, unknown>) : undefined;
   } catch {
-    // dispatch says what is wrong with it.
-    return "";
+    return undefined;
   }
 }
 

@@ -3,10 +3,9 @@
  * @see https://www.cni.dev/docs/spec/#section-4-plugin-delegation
  */
 
-import { FileError, NotAvailableError } from "../core/errors.ts";
+import { errorMessage, FileError, NotAvailableError } from "../core/errors.ts";
 import type { Call, NetworkCall, Plugin } from "../core/plugin.ts";
 import type { Variables, Verb } from "./environment.ts";
-import { errorMessage } from "./errors.ts";
 import { findExecutable, type Outcome, readAnswer, readResult, runExecutable } from "./executable.ts";
 import type { CniVersion } from "./versions.ts";
 

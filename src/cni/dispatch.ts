@@ -4,12 +4,12 @@
  * @see https://www.cni.dev/docs/spec/#section-2-execution-protocol
  */
 
-import { FileError, NetnsError } from "../core/errors.ts";
+import { errorMessage, FileError, NetnsError } from "../core/errors.ts";
 import type { Call, NetworkCall, Plugin } from "../core/plugin.ts";
 import { statFile } from "../linux/libc-file.ts";
 import { decodeObject, parseConfiguration, parseVersion } from "./configuration.ts";
 import { parseEnvironment, parseVerb, type Variables, type Verb } from "./environment.ts";
-import { errorMessage, formatError, isUnexpected } from "./errors.ts";
+import { formatError, isUnexpected } from "./errors.ts";
 import { formatResult } from "./results/result.ts";
 import { type CniVersion, checkVerb, formatVersions, NEWEST_VERSION, versions } from "./versions.ts";
 

@@ -11,6 +11,7 @@ import {
   DecodeError,
   DelegateError,
   EnvironmentError,
+  errorMessage,
   FileError,
   IncompatibleVersionError,
   KernelError,
@@ -82,10 +83,4 @@ export function formatError(error: unknown, cniVersion: CniVersion): string {
   const code = errorCode(error);
   const details = error instanceof TendrilError && error.details !== "" ? error.details : undefined;
   return JSON.stringify({ cniVersion, code, msg: errorMessage(error), details }, undefined, 4);
-}
-
-/** The message of whatever was thrown. */
-export function errorMessage(error: unknown): string {
-  if (error instanceof Error) return error.message === "" ? error.name : error.message;
-  return typeof error === "string" ? error : `Thrown: ${Object.prototype.toString.call(error)}`;
 }

@@ -14,8 +14,11 @@ test("no two requirements and no two subjects have one name", () => {
   expect(new Set(names).size).toBe(names.length);
 });
 
+/** Other names of `tendril`, and an IPAM plugin that gives nothing without an agent, which has tests of its own. */
+const notApart: string[] = ["minicni", "simplecni", "testcni", "whereabouts"];
+
 test("each of our plugins is judged", () => {
-  expect(pluginTypes.filter((type) => !names.includes(type))).toEqual([]);
+  expect((pluginTypes as readonly string[]).filter((type) => !names.includes(type))).toEqual(notApart);
 });
 
 test("deviations and exemptions are of requirements and subjects that there are", () => {

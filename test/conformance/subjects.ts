@@ -72,6 +72,22 @@ const interfaces: readonly Subject[] = [
     wrong: [{ bridge: 7 }, { mtu: "x" }, { isGateway: "yes" }, { hairpinMode: true, promiscMode: true }, ...wrongIpam],
   },
   {
+    name: "tendril",
+    kind: "interface",
+    plugins: [{ type: "tendril", ipMasq: true, ipam: { ...hostLocal, routes: DEFAULTS } }],
+    obstacles: [exhausted],
+    damages: [
+      rulesLost,
+      onNode("the node's route is gone", "ip route flush root 10.77.0.0/24"),
+      inContainer("the way to the gateway is forgotten", "ip neighbour flush dev eth0 nud permanent"),
+      leaseLost,
+    ],
+    wrong: [{ mtu: "x" }, { ipMasq: "yes" }, { mode: "ether" }, { bridge: 7 }, ...wrongIpam],
+    exempt: {
+      "delegate-undone": "whatever gateway a route has, it is the plugin's own",
+    },
+  },
+  {
     name: "ptp",
     kind: "interface",
     plugins: [{ type: "ptp", ipMasq: true, ipam: { ...hostLocal, routes: DEFAULTS } }],

@@ -12,6 +12,8 @@ export interface AttachmentCase {
   readonly need?: Need;
   /** What the host has before. */
   readonly given?: (host: Host) => void;
+  /** Commands run in the container before. */
+  readonly givenInside?: string;
   /** The folders of executables, where ours is not enough. */
   readonly path?: (host: Host) => readonly string[];
   readonly config: (host: Host) => Config;
@@ -58,8 +60,9 @@ function firewall(fields: Record<string, unknown>): Config {
   return { cniVersion: "1.1.0", name: "net", type: "firewall", ...fields };
 }
 
-function macvlan(fields: Record<string, unknown>): Config {
-  return { cniVersion: "1.1.0", name: "net", type: "macvlan", master: "up0", ...fields };
+/** An interface made from another link. */
+function child(type: "macvlan" | "ipvlan" | "vlan", fields: Record<string, unknown>): Config {
+  return { cniVersion: "1.1.0", name: "net", type, master: "up0", ...fields };
 }
 
 /** A link to nowhere that others can be made from. */
@@ -83,6 +86,39 @@ const OF_BRIDGE = { add: 7, del: 2 };
 export function isOfInterface({ name }: AttachmentCase): boolean {
   return /^(bridge|ptp|macvlan|ipvlan|vlan|dummy|tap)\b/.test(name);
 }
+
+/** Of links that not every kernel has; see kernel.ts. A few steps each, for the machine that has them all is slow. */
+export const rareAttachmentCases: readonly AttachmentCase[] = [
+  {
+    name: "ipvlan with host-local",
+    steps: { add: 5, del: 1 },
+    need: kernelLink("ipvlan"),
+    given: withUplink,
+    config: (host) => child("ipvlan", { mtu: 1400, ipam: hostLocal(host, V4) }),
+  },
+  {
+    name: "vlan with host-local",
+    steps: { add: 5, del: 1 },
+    need: kernelLink("vlan"),
+    given: withUplink,
+    config: (host) => child("vlan", { vlanId: 5, ipam: hostLocal(host, V4) }),
+  },
+  {
+    name: "dummy with host-local, IPv6",
+    steps: { add: 4, del: 1 },
+    need: kernelLink("dummy"),
+    config: (host) => ({ cniVersion: "1.1.0", name: "net", type: "dummy", ipam: hostLocal(host, V6) }),
+  },
+  {
+    name: "vrf after bridge",
+    steps: { add: 5, del: 3 },
+    need: kernelLink("vrf"),
+    // The first VRF of a namespace gives it a rule for good.
+    givenInside: "ip link add red type vrf table 9 && ip link delete red",
+    below: (host) => bridge({ isDefaultGateway: true, ipam: hostLocal(host, V4) }),
+    config: () => ({ cniVersion: "1.1.0", name: "net", type: "vrf", vrfname: "red" }),
+  },
+];
 
 export const attachmentCases: readonly AttachmentCase[] = [
   { name: "bridge without IPAM", steps: OF_BRIDGE, config: () => bridge({ mtu: 1400 }) },
@@ -201,13 +237,13 @@ export const attachmentCases: readonly AttachmentCase[] = [
     name: "macvlan with host-local, dual stack",
     steps: { add: 8, del: 2 },
     given: withUplink,
-    config: (host) => macvlan({ mtu: 1400, ipam: hostLocal(host, V4, V6) }),
+    config: (host) => child("macvlan", { mtu: 1400, ipam: hostLocal(host, V4, V6) }),
   },
   {
     name: "macvlan without IPAM",
     steps: { add: 3, del: 1 },
     given: withUplink,
-    config: () => macvlan({ mode: "private" }),
+    config: () => child("macvlan", { mode: "private" }),
   },
   {
     name: "bandwidth after bridge",

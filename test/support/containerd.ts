@@ -41,8 +41,8 @@ const LOG = "/run/containerd.log";
 export interface Containerd {
   readonly host: TestHost;
   readonly cri: Cri;
-  /** Runs its own client. */
-  ctr(...args: readonly string[]): void;
+  /** What its own client prints. */
+  ctr(...args: readonly string[]): string;
   /** A sandbox with one container of busybox. */
   startPod(name: string, more?: Partial<SandboxConfig>): Promise<Pod>;
   /** The shell command's output in a pod. */
@@ -90,9 +90,8 @@ export async function startContainerd(host: TestHost, options: ContainerdOptions
   };
   await until("the network is ready", async () => (await networkProblem()) === undefined);
   await Bun.write(`${host.root}/run/image.tar`, await busyboxImage(IMAGE, Bun.which("busybox") ?? ""));
-  const ctr: Containerd["ctr"] = (...args) => {
+  const ctr: Containerd["ctr"] = (...args) =>
     host.output(["ctr", "--address", SOCKET, "--namespace", "k8s.io", ...args], { env });
-  };
   ctr("images", "import", "/run/image.tar");
   return {
     host,

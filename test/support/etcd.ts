@@ -59,7 +59,8 @@ async function hasHealth(endpoint: string): Promise<boolean> {
   }
 }
 
-function freePort(): number {
+/** A port of the loopback that nobody listens on. */
+export function freePort(): number {
   const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
   const { port } = server;
   server.stop(true);

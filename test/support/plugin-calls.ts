@@ -132,8 +132,8 @@ export function call(host: Host, request: PluginCall): Promise<Outcome> {
 }
 
 /** The answer of a call that must succeed. Throws with what it said when it does not. */
-export async function succeed(host: Host, request: PluginCall): Promise<Result> {
-  const outcome = await call(host, request);
+export async function succeed(host: Host, request: PluginCall, by = call): Promise<Result> {
+  const outcome = await by(host, request);
   if (outcome.status !== 0) {
     const whose = `${request.verb} of ${request.config.type} for container "${request.container?.id ?? ""}"`;
     throw new Error(`${whose} failed: status ${outcome.status}: ${outcome.stdout}${outcome.stderr}`);

@@ -3,11 +3,10 @@
  * @see https://www.cni.dev/docs/spec/#section-3-execution-of-network-configurations
  */
 
-import { DelegateError, TendrilError, UnknownContainerError } from "../../core/errors.ts";
+import { DelegateError, errorMessage, TendrilError, UnknownContainerError } from "../../core/errors.ts";
 import type { ValidAttachment } from "../../core/plugin.ts";
 import type { Result } from "../../core/result.ts";
 import type { Variables, Verb } from "../environment.ts";
-import { errorMessage } from "../errors.ts";
 import { type Outcome, readAnswer, readResult } from "../executable.ts";
 import { checkVerb, compareVersions, versionHasVerb } from "../versions.ts";
 import { type Attachment, attachmentVariables, checkNames } from "./attachment.ts";

@@ -1,0 +1,52 @@
+/** The manifest: all objects of an installation, and its text. */
+
+import { stringify } from "yaml";
+import { formatHash, hash64 } from "../../core/names.ts";
+import { customResourceDefinitions } from "../../store/kubernetes/crds.ts";
+import { accessObjects } from "./access.ts";
+import { agentConfigText } from "./agent-config.ts";
+import { daemonSet } from "./daemon-set.ts";
+import { CAPABILITIES, MOUNTS, REASONS } from "./host.ts";
+import { AGENT, type InstallOptions, LABELS, type ManifestObject } from "./options.ts";
+
+/** In the order in which they can be applied. */
+export function manifestObjects(options: InstallOptions): ManifestObject[] {
+  const { namespace } = options;
+  const config = agentConfigText(options);
+  return [
+    {
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: { name: namespace, labels: { ...LABELS, "pod-security.kubernetes.io/enforce": "privileged" } },
+    },
+    ...customResourceDefinitions().map((definition) => ({ ...definition })),
+    ...accessObjects(options),
+    {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: AGENT, namespace, labels: LABELS },
+      data: { "agent.yaml": config },
+    },
+    daemonSet(options, formatHash(hash64(config))),
+  ];
+}
+
+/** The objects as YAML, with the reason beside each thing that a pod has of its host. */
+export function manifestText(objects: readonly ManifestObject[], about: string): string {
+  const documents = objects.map((object) =>
+    withReasons(stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })),
+  );
+  return `# ${about}\n---\n${documents.join("---\n")}`;
+}
+
+function withReasons(text: string): string {
+  return text.replace(/^( *)(?:- )?(\S.*)$/gm, (line, _indent, content: string) => {
+    const reason = REASONS[content] ?? (/^ *- /.test(line) ? CAPABILITIES[content] : undefined) ?? mountReason(content);
+    return reason === undefined ? line : `${line} # ${reason}`;
+  });
+}
+
+function mountReason(content: string): string | undefined {
+  const path = /^mountPath: (.*)$/.exec(content)?.[1];
+  return MOUNTS.find((mount) => (mount.at ?? mount.path) === path)?.reason;
+}
