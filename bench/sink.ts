@@ -5,7 +5,6 @@
  *     bun bench/sink.ts NETNS PORT
  */
 
-import { encodeSocketAddress } from "../src/lab/probe/socket-address.ts";
 import {
   AF_INET,
   acceptSocket,
@@ -18,6 +17,7 @@ import {
   SystemCallError,
 } from "../src/linux/libc.ts";
 import { inNetns, openNetns } from "../src/linux/netns.ts";
+import { encodeSocketAddress } from "../src/linux/socket-address.ts";
 import { TRANSFER_BYTES } from "./traffic.ts";
 
 const [path = "", port = ""] = process.argv.slice(2);

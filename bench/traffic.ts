@@ -1,6 +1,5 @@
 /** Real traffic between two network namespaces, timed at its source. */
 
-import { encodeSocketAddress } from "../src/lab/probe/socket-address.ts";
 import {
   AF_INET,
   closeSocket,
@@ -16,6 +15,7 @@ import {
   setSocketTimeout,
 } from "../src/linux/libc.ts";
 import { inNetns, type Netns } from "../src/linux/netns.ts";
+import { encodeSocketAddress } from "../src/linux/socket-address.ts";
 import type { Sample } from "./measurement.ts";
 
 const SO_LINGER = 13;

@@ -1,15 +1,37 @@
 /**
  * The demo: builds dist/tendril, makes a cluster of three nodes in network namespaces with it, shows who reaches whom,
- * one pod's way and one throughput figure, and takes everything down. `--keep` leaves the cluster up.
+ * one pod's way and one throughput figure, and takes everything down. `--mode MODE` has packets get to other nodes in
+ * another way than by VXLAN, `--keep` leaves the cluster up.
  */
 
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 
 const root = join(import.meta.dir, "..");
 const tendril = join(root, "dist/tendril");
 const LAB = "demo";
 
-const keep = process.argv.slice(2).includes("--keep");
+/** What is shown of a mode: a topology in which it is at home, and the pod to which the way is followed. */
+interface Shown {
+  /** How packets get to other nodes. */
+  readonly about: string;
+  readonly example: string;
+  readonly to: string;
+}
+
+const MODES: Readonly<Record<string, Shown>> = {
+  vxlan: { about: "in VXLAN tunnels across the router, directly within a subnet", example: "default", to: "node3/web" },
+  ipip: { about: "in IPIP tunnels across the router, directly within a subnet", example: "default", to: "node3/web" },
+  "host-gw": { about: "directly: all nodes are on one link", example: "flat", to: "node3/web" },
+  bgp: { about: "by routes that the nodes and the router tell each other by BGP", example: "routed", to: "node4/web" },
+  none: { about: "by static routes, without agents", example: "static", to: "node3/web" },
+};
+const FROM = "node1/web";
+
+const { values: options } = parseArgs({
+  options: { keep: { type: "boolean", default: false }, mode: { type: "string", default: "vxlan" } },
+});
+const { keep, mode } = options;
 const bold = (text: string) => (process.stdout.isTTY ? `\u001b[1m${text}\u001b[0m` : text);
 const say = (text = "") => console.log(text);
 
@@ -70,23 +92,30 @@ async function chapter(title: string, work: () => Promise<number | boolean>): Pr
   return outcome === 0 || outcome === true;
 }
 
-/** Whether all of it came out as it should. */
-async function show(): Promise<boolean> {
-  const up = await chapter("A cluster of three nodes; the CNI plugin is executed for each pod", () =>
-    lab("up", "--lab", LAB, "--plugins", join(root, "dist/cni")),
+/** What came of it, in words; undefined when all is as it should be. */
+async function show(shown: Shown): Promise<string | undefined> {
+  const { about, example, to } = shown;
+  const plugins = ["--plugins", join(root, "dist/cni")];
+  const up = await chapter(`A cluster, mode ${mode}: packets get to other nodes ${about}`, () =>
+    lab("up", "--lab", LAB, "--example", example, "--mode", mode, ...plugins),
   );
-  if (!up) return false;
+  if (!up) return `The cluster of mode ${mode} did not come up; what kept it from that stands above`;
   const reached = await chapter("Who reaches whom: real packets from everybody to everybody", () =>
     lab("test", "--lab", LAB),
   );
-  const path = await chapter("One pod's way", () => lab("path", "--lab", LAB, "node1/web", "node3/web"));
-  const figure = await chapter("Throughput, from pod to pod across the router", () =>
-    lab("throughput", "--lab", LAB, "node1/web", "node3/web"),
+  const path = await chapter("One pod's way", () => lab("path", "--lab", LAB, FROM, to));
+  const figure = await chapter("Throughput, from pod to pod on the farthest nodes", () =>
+    lab("throughput", "--lab", LAB, FROM, to),
   );
-  return reached && path && figure;
+  return reached && path && figure ? undefined : "Not all is as expected";
 }
 
 async function main(): Promise<number> {
+  const shown = MODES[mode];
+  if (shown === undefined) {
+    console.error(`There is no mode "${mode}"; there are ${Object.keys(MODES).join(", ")}.`);
+    return 1;
+  }
   const start = performance.now();
   const seconds = () => ((performance.now() - start) / 1000).toFixed(1);
   if (process.getuid?.() !== 0) {
@@ -101,9 +130,9 @@ async function main(): Promise<number> {
   }
   // What a demo has left that was killed is of no use to anybody.
   if (before !== undefined) takeDown();
-  let good = false;
+  let problem: string | undefined;
   try {
-    good = await show();
+    problem = await show(shown);
   } finally {
     if (!keep || interrupted) takeDown();
   }
@@ -113,8 +142,8 @@ async function main(): Promise<number> {
     return 130;
   }
   if (keep && state() !== undefined) sayHowToLookAround();
-  say(bold(good ? `All as expected, in ${seconds()} s.` : `Not all is as expected (${seconds()} s).`));
-  return good ? 0 : 1;
+  say(bold(problem === undefined ? `All as expected, in ${seconds()} s.` : `${problem} (${seconds()} s).`));
+  return problem === undefined ? 0 : 1;
 }
 
 function sayHowToLookAround(): void {
@@ -124,6 +153,8 @@ function sayHowToLookAround(): void {
   say("  dist/tendril lab exec node1 -- ip route        a command on a node");
   say("  dist/tendril lab status                        what there is, and whether it is whole");
   say("  dist/tendril lab test                          the table again, after you have changed something");
+  if (mode !== "none")
+    say("  dist/tendril lab test --scenario all           nodes die, agents are killed, the store goes away");
   say();
   say("To take it down:");
   say();

@@ -6,7 +6,7 @@ import type { Removal } from "../lab/down.ts";
 import type { Lab } from "../lab/lab.ts";
 import type { Path } from "../lab/path.ts";
 import type { StreamFigure } from "../lab/probe/stream.ts";
-import { formatMasquerade, formatMatrix, formatProblems, LEGEND, type Paint } from "../lab/report.ts";
+import { formatFullSize, formatMasquerade, formatMatrix, formatProblems, LEGEND, type Paint } from "../lab/report.ts";
 import { type LabStatus, type MemberStatus, statusAdvice } from "../lab/status.ts";
 import { alignColumns } from "../lab/table.ts";
 
@@ -90,6 +90,8 @@ export function printTest(
             " outside has no route to the pods, so it should reach none of them",
             "",
           ]),
+      ...formatFullSize(report).map((line) => ` ${line}`),
+      "",
       problems.length === 0 ? ` ${paint.good("✔")} ${sum}` : ` ${paint.bad("✘")} ${sum}. Not as expected:`,
       ...problems.map((problem) => `   ${paint.bad(problem)}`),
       ...(damage.length === 0 ? [] : ["", " What is not as the lab was made:", ...damageLines(damage, paint)]),

@@ -17,7 +17,7 @@ import {
 } from "../core/cidr.ts";
 import { ConfigError } from "../core/errors.ts";
 import { addressBits, type Family, formatIp, type Ip } from "../core/ip.ts";
-import type { Lab, LabDescription, LabNode, LabOutside, LabSubnet } from "./lab.ts";
+import type { Lab, LabCluster, LabDescription, LabNode, LabOutside, LabSubnet } from "./lab.ts";
 
 const FIRST_NODE = 11;
 /** What a node gets of the pods' networks, in bits of prefix. */
@@ -32,11 +32,13 @@ export function planAddresses(description: LabDescription): Lab {
   const families = onePerFamily(pods, "pods").map((prefix) => prefix.ip.family);
   const prefixesOf = (list: readonly Cidr[], field: string) => sameFamilies(list, families, field);
   refuseDuplicates(description);
+  const cluster = planCluster(description);
 
   const subnets = description.subnets.map((subnet, i): LabSubnet => {
     const prefixes = prefixesOf(subnet.prefixes, `subnets[${i}].prefixes`);
     const router = prefixes.map((prefix) => hostIn(prefix, 1, `subnets[${i}].prefixes`));
-    return { name: subnet.name, prefixes: prefixes.map(formatCidr), router };
+    const mtu = subnet.mtu === undefined ? {} : { mtu: subnet.mtu };
+    return { name: subnet.name, prefixes: prefixes.map(formatCidr), router, ...mtu };
   });
   const nodes = description.nodes.map((node, i): LabNode => planNode(node, i, description, families));
   const outside =
@@ -45,6 +47,7 @@ export function planAddresses(description: LabDescription): Lab {
   refuseSharedAddresses(subnets, nodes);
   return {
     name,
+    ...(cluster === undefined ? {} : { cluster }),
     families,
     podNetworks: families.map((family) => formatCidr(networkOf(pick(family, pods)))),
     subnets,
@@ -53,18 +56,70 @@ export function planAddresses(description: LabDescription): Lab {
   };
 }
 
+/** What the agents are told; undefined where there are none. */
+function planCluster(description: LabDescription): LabCluster | undefined {
+  const { mode, crossSubnetOnly, store, blockSize, heartbeat, grace, coolDown } = description;
+  if (crossSubnetOnly && mode !== "vxlan" && mode !== "ipip") {
+    throw new ConfigError("crossSubnetOnly", `has no meaning in mode "${mode}", which has no tunnels`);
+  }
+  if (mode === "none") return undefined;
+  for (const [i, { podSubnets }] of description.nodes.entries()) {
+    if (podSubnets.length === 0) continue;
+    throw new ConfigError(`nodes[${i}].podSubnets`, `is for mode "none": agents claim blocks of "pods" themselves`);
+  }
+  if (grace <= heartbeat) throw new ConfigError("grace", "must be longer than the heartbeat", { value: grace });
+  const used = [...new Set(description.nodes.map(({ subnet }) => subnet))];
+  if (mode === "host-gw" && used.length > 1) {
+    throw new ConfigError(
+      "mode",
+      `host-gw reaches nodes of the same subnet only, but there are ${used.join(" and ")}`,
+      {
+        value: mode,
+        details:
+          "Modes vxlan and ipip go across the router, and bgp tells the router; or put all nodes into one subnet.",
+      },
+    );
+  }
+  if (mode === "ipip" && description.subnets.some(({ prefixes }) => prefixes.every(({ ip }) => ip.family === 6))) {
+    throw new ConfigError("mode", "ipip is a tunnel in IPv4, and the subnets have no IPv4", {
+      value: mode,
+      details: "Mode vxlan has IPv6 outside as well as inside.",
+    });
+  }
+  return { mode, crossSubnetOnly, store, blockSize, heartbeat, grace, coolDown };
+}
+
+/** Completes a node that joins a lab with agents which is up. Throws ConfigError. */
+export function planJoiningNode(lab: Lab, node: { name: string; subnet: string; pods: readonly string[] }): LabNode {
+  const subnets = lab.subnets.map(({ name, prefixes }) => ({ name, prefixes: prefixes.map(parsed) }));
+  const taken = new Set(lab.nodes.flatMap(({ addresses }) => addresses));
+  if ([...lab.subnets, ...lab.nodes].some(({ name }) => name === node.name)) {
+    throw new ConfigError("name", "is taken", { value: node.name });
+  }
+  for (let i = lab.nodes.length; ; i++) {
+    const subnet = subnetOf(node.subnet, subnets, "subnet");
+    const addresses = lab.families.map((family) =>
+      hostIn(networkOf(pick(family, subnet.prefixes)), FIRST_NODE + i, "subnet"),
+    );
+    if (!addresses.some((address) => taken.has(address))) return { ...node, addresses, podSubnets: [] };
+  }
+}
+
+function subnetOf<T extends { readonly name: string }>(wanted: string, subnets: readonly T[], field: string): T {
+  const subnet = subnets.find(({ name }) => name === wanted);
+  if (subnet !== undefined) return subnet;
+  const known = subnets.map(({ name }) => name).join(", ");
+  throw new ConfigError(field, `is not the name of a subnet; there are ${known}`, { value: wanted });
+}
+
 function planNode(
   node: LabDescription["nodes"][number],
   i: number,
-  { subnets, pods }: LabDescription,
+  { subnets, pods, mode }: LabDescription,
   families: readonly Family[],
 ): LabNode {
   const field = `nodes[${i}]`;
-  const subnet = subnets.find(({ name }) => name === node.subnet);
-  if (subnet === undefined) {
-    const known = subnets.map(({ name }) => name).join(", ");
-    throw new ConfigError(`${field}.subnet`, `is not the name of a subnet; there are ${known}`, { value: node.subnet });
-  }
+  const subnet = subnetOf(node.subnet, subnets, `${field}.subnet`);
   refuseSurplus(node.addresses, families, `${field}.addresses`);
   refuseSurplus(
     node.podSubnets.map(({ ip }) => ip),
@@ -80,7 +135,7 @@ function planNode(
     }
     return `${formatIp(given)}/${prefix.bits}`;
   });
-  const podSubnets = families.map((family) => {
+  const podSubnets = (mode === "none" ? families : []).map((family) => {
     const network = pick(family, pods);
     const given = node.podSubnets.find((prefix) => prefix.ip.family === family);
     if (given === undefined) return podSubnet(networkOf(network), i + 1, `${field}.podSubnets`);

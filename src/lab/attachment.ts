@@ -6,19 +6,25 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Outcome, readResult as parseAnswer, readAnswer, runExecutable } from "../cni/executable.ts";
+import { parsePath } from "../cni/environment.ts";
+import { findExecutable, runExecutable } from "../cni/executable.ts";
+import type { Attachment } from "../cni/runtime/attachment.ts";
+import { loadNetwork } from "../cni/runtime/network.ts";
+import { addNetwork, checkNetwork, delNetwork, type Runtime } from "../cni/runtime/operations.ts";
 import { TendrilError } from "../core/errors.ts";
 import type { Resource } from "../core/plan.ts";
 import type { NetworkConfig } from "../core/plugin.ts";
 import type { Result } from "../core/result.ts";
-import { readTextIfExists, writeFileAtomic } from "../linux/file.ts";
+import { readTextIfExists, removeFileIfExists, writeFileAtomic } from "../linux/file.ts";
 import { closeNetns, inNetns, namedNetnsPath, openNetns } from "../linux/netns.ts";
 import { readRecord as readAttachmentRecord } from "../plan/record.ts";
-import { bare, type LabNode } from "./lab.ts";
-import { netnsName, networkName, nodeFolder, POD_BRIDGE, UPLINK } from "./names.ts";
+import { bare, type Lab, type LabNode } from "./lab.ts";
+import { configFolder, netnsName, networkName, nodeFolder, POD_BRIDGE, stateFolder, UPLINK } from "./names.ts";
 
 const CNI_VERSION = "1.1.0";
-const PLUGIN = "bridge";
+/** What attaches pods without agents, and with them. */
+const STATIC_PLUGIN = "bridge";
+const AGENT_PLUGIN = "tendril";
 
 /** A pod and what is needed to call plugins for it. */
 export interface Pod {
@@ -27,12 +33,12 @@ export interface Pod {
   readonly name: string;
 }
 
-/** The network configuration of a node's pods: a bridge, and addresses of its own part of the pods' networks. */
+/** The network configuration of a node without agent: a bridge, and addresses of its own part of the pods' networks. */
 export function networkConfig(lab: string, node: LabNode): NetworkConfig {
   return {
     cniVersion: CNI_VERSION,
     name: networkName(lab),
-    type: PLUGIN,
+    type: STATIC_PLUGIN,
     bridge: POD_BRIDGE,
     isDefaultGateway: true,
     // The plugin would masquerade all that leaves the node's own subnet, also what goes to pods of other nodes.
@@ -52,14 +58,12 @@ export function writeNetworkConfig(lab: string, node: LabNode): void {
   writeFileAtomic(`${configFolder(lab, node.name)}/${name}.conflist`, `${JSON.stringify(list, undefined, 2)}\n`);
 }
 
-function configFolder(lab: string, node: string): string {
-  return `${nodeFolder(lab, node)}/net.d`;
-}
-
 /** The environment variables by which programs on a node find its state, its networks and its plugins. */
 export function nodeEnvironment(lab: string, node: string, plugins: string): Record<string, string> {
   return {
     TENDRIL_RUN_DIR: nodeFolder(lab, node),
+    TENDRIL_STATE_DIR: stateFolder(lab, node),
+    TENDRIL_CACHE_DIR: cacheFolder(lab, node),
     NETCONFPATH: configFolder(lab, node),
     CNI_PATH: plugins,
   };
@@ -67,24 +71,24 @@ export function nodeEnvironment(lab: string, node: string, plugins: string): Rec
 
 /** Attaches a pod and keeps the result. Throws TendrilError with the plugin's own message. */
 export function attachPod(pod: Pod, plugins: string): Result {
-  try {
-    const result = parseAnswer(PLUGIN, callPlugin("ADD", pod, plugins), CNI_VERSION);
+  return telling("attach", pod, () => {
+    const result = addNetwork(networkOf(pod), attachmentOf(pod), runtimeOf(pod, plugins));
     writeFileAtomic(resultPath(pod), `${JSON.stringify(result)}\n`);
     return result;
-  } catch (error) {
-    if (!(error instanceof TendrilError)) throw error;
-    const { message, details } = error;
-    const more = details === undefined ? {} : { details };
-    throw new TendrilError(`Cannot attach pod "${pod.node.name}/${pod.name}": ${message}`, { cause: error, ...more });
-  }
+  });
+}
+
+/** Detaches a pod. It is not an error when it is not attached. Throws TendrilError with the plugin's own message. */
+export function detachPod(pod: Pod, plugins: string): void {
+  telling("detach", pod, () => delNetwork(networkOf(pod), attachmentOf(pod), runtimeOf(pod, plugins)));
+  removeFileIfExists(resultPath(pod));
 }
 
 /** What CHECK finds wrong with a pod's attachment; undefined when nothing. */
 export function checkPod(pod: Pod, plugins: string): string | undefined {
-  const result = readResult(pod);
-  if (result === undefined) return "it was never attached";
+  if (readResult(pod) === undefined) return "it was never attached";
   try {
-    callPlugin("CHECK", pod, plugins, result);
+    checkNetwork(networkOf(pod), attachmentOf(pod), runtimeOf(pod, plugins));
     return undefined;
   } catch (error) {
     if (error instanceof TendrilError) return error.message;
@@ -107,34 +111,80 @@ export function podAddresses(result: Result): string[] {
 export function podResources(pod: Pod): readonly Resource[] | undefined {
   const folder = nodeFolder(pod.lab, pod.node.name);
   const key = { network: networkName(pod.lab), containerId: podNetnsName(pod), ifname: UPLINK };
-  return readAttachmentRecord(folder, { key, plugin: PLUGIN }, () => {})?.resources;
+  for (const plugin of [STATIC_PLUGIN, AGENT_PLUGIN]) {
+    const record = readAttachmentRecord(folder, { key, plugin }, () => {});
+    if (record !== undefined) return record.resources;
+  }
+  return undefined;
 }
 
 export function podNetnsName({ lab, node, name }: Pod): string {
   return netnsName(lab, `${node.name}/${name}`);
 }
 
-/** Executes the plugin. Throws DelegateError or PluginFailureError when it fails. */
-function callPlugin(verb: "ADD" | "CHECK", pod: Pod, plugins: string, prevResult?: Result): Outcome {
-  const { lab, node } = pod;
-  const config = { ...networkConfig(lab, node), ...(prevResult === undefined ? {} : { prevResult }) };
+/** As whom the agent knows a pod, in the form of Kubernetes: namespace and name. */
+export function podIdentity({ node, name }: Pick<Pod, "node" | "name">): string {
+  return node.identities?.[name] ?? `default/${node.name}-${name}`;
+}
+
+/** The folder of results, as libcni keeps them. */
+function cacheFolder(lab: string, node: string): string {
+  return `${nodeFolder(lab, node)}/cache`;
+}
+
+/** Of the node: written by the lab, or by the agent once it is ready. */
+function networkOf({ lab, node }: Pod) {
+  return loadNetwork(configFolder(lab, node.name), networkName(lab));
+}
+
+function attachmentOf(pod: Pod): Attachment {
   const id = podNetnsName(pod);
-  const variables = {
+  const [namespace = "", name = ""] = podIdentity(pod).split("/");
+  return {
+    containerId: id,
+    netns: namedNetnsPath(id),
+    ifname: UPLINK,
+    args: [
+      ["IgnoreUnknown", "1"],
+      ["K8S_POD_NAMESPACE", namespace],
+      ["K8S_POD_NAME", name],
+    ],
+    capabilityArgs: {},
+  };
+}
+
+/** Executes plugins in the network namespace of the pod's node. */
+function runtimeOf({ lab, node }: Pod, plugins: string): Runtime {
+  const inherited = {
     PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin",
-    CNI_COMMAND: verb,
-    CNI_CONTAINERID: id,
-    CNI_NETNS: namedNetnsPath(id),
-    CNI_IFNAME: UPLINK,
     ...nodeEnvironment(lab, node.name, plugins),
   };
-  const netns = openNetns(namedNetnsPath(netnsName(lab, node.name)));
+  return {
+    path: [plugins],
+    cacheFolder: cacheFolder(lab, node.name),
+    warn: (sentence) => console.error(sentence),
+    run: (type, _verb, env, stdin) => {
+      const path = findExecutable(type, parsePath(env.CNI_PATH ?? ""));
+      const netns = openNetns(namedNetnsPath(netnsName(lab, node.name)));
+      try {
+        // A child lives in the network namespace of the thread that starts it.
+        return inNetns(netns, () => runExecutable(path, { ...inherited, ...env }, stdin));
+      } finally {
+        closeNetns(netns);
+      }
+    },
+  };
+}
+
+/** Runs work whose error names the pod. */
+function telling<T>(action: string, { node, name }: Pod, work: () => T): T {
   try {
-    // A child lives in the network namespace of the thread that starts it.
-    const outcome = inNetns(netns, () => runExecutable(join(plugins, PLUGIN), variables, JSON.stringify(config)));
-    readAnswer(PLUGIN, verb, outcome);
-    return outcome;
-  } finally {
-    closeNetns(netns);
+    return work();
+  } catch (error) {
+    if (!(error instanceof TendrilError)) throw error;
+    const { message, details } = error;
+    const more = details === undefined ? {} : { details };
+    throw new TendrilError(`Cannot ${action} pod "${node.name}/${name}": ${message}`, { cause: error, ...more });
   }
 }
 
@@ -144,14 +194,15 @@ function resultPath({ lab, node, name }: Pod): string {
 
 /**
  * The folder of the CNI plugins: the one given, else the first of CNI_PATH that has them, else the one beside the
- * running executable. Throws TendrilError when it has no bridge plugin.
+ * running executable. Throws TendrilError when it lacks the plugin that attaches the lab's pods.
  */
-export function findPlugins(given: string | undefined, executable: string): string {
+export function findPlugins({ cluster }: Pick<Lab, "cluster">, given: string | undefined, executable: string): string {
+  const plugin = cluster === undefined ? STATIC_PLUGIN : AGENT_PLUGIN;
   const beside = join(executable, "..", "cni");
   const candidates = given === undefined ? [...(process.env.CNI_PATH ?? "").split(":"), beside] : [given];
-  const found = candidates.find((folder) => folder !== "" && existsSync(join(folder, PLUGIN)));
+  const found = candidates.find((folder) => folder !== "" && existsSync(join(folder, plugin)));
   if (found !== undefined) return found;
-  throw new TendrilError(`There is no CNI plugin "${PLUGIN}" in ${candidates.filter((c) => c !== "").join(", ")}`, {
+  throw new TendrilError(`There is no CNI plugin "${plugin}" in ${candidates.filter((c) => c !== "").join(", ")}`, {
     details: "`npm run build` makes dist/cni; `--plugins DIR` names another folder.",
   });
 }

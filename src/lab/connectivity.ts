@@ -1,10 +1,10 @@
 /** The test of a lab: everybody sends to everybody, and what is seen is compared with what should be. */
 
-import type { Result } from "../core/result.ts";
-import { readResult } from "./attachment.ts";
-import { type Expectation, expectMatrix, type Participant, participants } from "./expectation.ts";
-import type { Lab } from "./lab.ts";
-import { netnsName } from "./names.ts";
+import { readResults, tunnelAddresses } from "./attached.ts";
+import { type Expectation, expectMatrix, type Observed, type Participant, participants } from "./expectation.ts";
+import { type Lab, podPaths } from "./lab.ts";
+import { linkMtu } from "./link-state.ts";
+import { netnsName, UPLINK } from "./names.ts";
 import { type ProbeOutcome, runProbes } from "./probe/probe.ts";
 import { lockLab } from "./record.ts";
 
@@ -27,7 +27,7 @@ export function testConnectivity(lab: Lab): ConnectivityReport {
   const unlock = lockLab(lab.name);
   try {
     const start = performance.now();
-    const all = participants(lab, readResults(lab));
+    const all = participants(lab, observe(lab));
     const expectations = expectMatrix(lab, all);
     const places = all.map(({ name, addresses }) => ({ member: name, netns: netnsName(lab.name, name), addresses }));
     const outcomes = runProbes(expectations, places);
@@ -38,16 +38,13 @@ export function testConnectivity(lab: Lab): ConnectivityReport {
   }
 }
 
-/** What the plugin answered for each pod, by `node/pod`. */
-export function readResults(lab: Lab): Map<string, Result> {
-  return new Map(
-    lab.nodes.flatMap((node) =>
-      node.pods.flatMap((name) => {
-        const result = readResult({ lab: lab.name, node, name });
-        return result === undefined ? [] : [[`${node.name}/${name}`, result] as const];
-      }),
-    ),
-  );
+/** What the kernel and the plugins know of the members. Those whose namespace is gone are left out. */
+function observe(lab: Lab): Observed {
+  const mtus = podPaths(lab).flatMap((path) => {
+    const mtu = linkMtu(netnsName(lab.name, path), UPLINK);
+    return mtu === undefined ? [] : [[path, mtu] as const];
+  });
+  return { results: readResults(lab), mtus: new Map(mtus), tunnels: tunnelAddresses(lab) };
 }
 
 /** Compares what was seen with what should be. */
@@ -56,7 +53,12 @@ export function judge(expected: Expectation, seen: ProbeOutcome): Finding {
   return problem === undefined ? { expected, seen } : { expected, seen, problem };
 }
 
-function problemOf({ reaches, source, from, protocol }: Expectation, seen: ProbeOutcome): string | undefined {
+function problemOf(expected: Expectation, seen: ProbeOutcome): string | undefined {
+  const { reaches, source, from, protocol, refused, size } = expected;
+  if (refused) {
+    if (seen.reached || seen.source !== undefined) return `of ${size} bytes was let through, but is more than the MTU`;
+    return seen.error === "EMSGSIZE" ? undefined : `of ${size} bytes was not refused by the sender (${seen.error})`;
+  }
   if (!reaches) {
     if (seen.reached) return "was reached, but should not be";
     return seen.source === undefined ? undefined : "was not to get anything, but the request arrived";
@@ -64,6 +66,7 @@ function problemOf({ reaches, source, from, protocol }: Expectation, seen: Probe
   if (!seen.reached) {
     if (seen.source !== undefined) return `the request arrived, but no answer came back (${seen.error})`;
     if (seen.error !== "ETIMEDOUT") return `not reached (${seen.error})`;
+    if (size !== undefined) return `of ${size} bytes did not arrive`;
     // What arrives of a connection that is not made is not seen here.
     return protocol === "tcp" ? "no connection" : "no answer, and nothing arrived";
   }

@@ -1,10 +1,14 @@
 import { describe, expect, test } from "bun:test";
+import type { Result } from "../core/result.ts";
 import { judge } from "./connectivity.ts";
+import { EXAMPLE_NAMES, type ExampleName, exampleFile } from "./example.ts";
 import { type Expectation, expectMatrix, participants } from "./expectation.ts";
-import { exampleLab, exampleResults, smallLab } from "./test-support/fixtures.ts";
+import { type LabMode, podPaths } from "./lab.ts";
+import { parseLabFile } from "./lab-file.ts";
+import { exampleLab, exampleObserved, smallLab } from "./test-support/fixtures.ts";
 
 function matrixOf(lab = exampleLab()): Expectation[] {
-  return expectMatrix(lab, participants(lab, exampleResults(lab)));
+  return expectMatrix(lab, participants(lab, exampleObserved(lab)));
 }
 
 function find(from: string, to: string, family: 4 | 6 = 4): Expectation {
@@ -47,6 +51,69 @@ describe("the matrix of expectations", () => {
   });
 });
 
+describe("the matrix of a lab with agents", () => {
+  /** What a lab's agents might have given: one pod's addresses after the other, the node's own at the tunnel. */
+  function matrix(example: ExampleName, mode?: LabMode) {
+    const lab = parseLabFile(exampleFile(example), { mode });
+    const results = new Map(
+      podPaths(lab).map((path, i) => {
+        const ips = lab.families.map((family) => ({
+          address: family === 4 ? `10.244.0.${i + 10}/32` : `fd44::${i + 10}/128`,
+        }));
+        return [path, { ips }] as const;
+      }),
+    );
+    const mtus = new Map(podPaths(lab).map((path) => [path, 1450] as const));
+    const tunnels = new Map(lab.nodes.map(({ name }, i) => [name, [`10.244.9.${i}`, `fd44::9:${i}`]] as const));
+    const all = expectMatrix(lab, participants(lab, { results, mtus, tunnels }));
+    return (from: string, to: string, family: 4 | 6 = 4) =>
+      all.find((one) => one.from === from && one.to === to && one.family === family && one.size === undefined);
+  }
+
+  test("has pods seen as themselves by other pods in every mode", () => {
+    for (const example of EXAMPLE_NAMES.filter((name) => name !== "static" && name !== "ipv6")) {
+      expect(matrix(example)("node1/web", "node3/web")?.source).toBe("10.244.0.10");
+    }
+    expect(matrix("ipv6")("node1/web", "node3/web", 6)?.source).toBe("fd44::10");
+  });
+
+  test("has pods seen as themselves by nodes that are reached directly, as their node by those in a tunnel", () => {
+    expect(matrix("default")("node1/web", "node1")?.source).toBe("10.244.0.10");
+    expect(matrix("default")("node1/web", "node2")?.source).toBe("10.244.0.10");
+    expect(matrix("default")("node1/web", "node3")?.source).toBe("172.20.1.11");
+    expect(matrix("dual")("node1/web", "node2", 6)?.source).toBe("fd20:1::11");
+    expect(matrix("flat")("node1/web", "node3")?.source).toBe("10.244.0.10");
+    expect(matrix("default", "bgp")("node1/web", "node3")?.source).toBe("10.244.0.10");
+  });
+
+  test("has nodes seen under their end of the tunnel, where the answers have to come back by it", () => {
+    expect(matrix("default")("node1", "node3/web")?.source).toBe("10.244.9.0");
+    expect(matrix("default")("node1", "node2/web")?.source).toBe("172.20.1.11");
+    expect(matrix("default")("node1", "node3")?.source).toBe("172.20.1.11");
+  });
+
+  test("has pods seen as their node outside, and none of them reached from there", () => {
+    expect(matrix("routed")("node1/web", "outside")?.source).toBe("172.20.1.11");
+    expect(matrix("routed")("outside", "node1/web")?.reaches).toBe(false);
+  });
+
+  test("has a packet that fills the MTU arrive from pod to pod, and a larger one refused by its sender", () => {
+    const lab = parseLabFile(exampleFile("jumbo"));
+    const results = new Map<string, Result>(
+      podPaths(lab).map((path, i) => [path, { ips: [{ address: `10.244.0.${i}/32` }] }]),
+    );
+    const mtus = new Map(podPaths(lab).map((path) => [path, 8950] as const));
+    const all = expectMatrix(lab, participants(lab, { results, mtus, tunnels: new Map() }));
+    const sized = all.filter(({ from, to, size }) => from === "node1/web" && to === "node2/web" && size !== undefined);
+    expect(sized.map(({ protocol, size, reaches, refused }) => [protocol, size, reaches, refused])).toEqual([
+      ["icmp", 8950, true, undefined],
+      ["icmp", 8951, false, true],
+      ["udp", 8950, true, undefined],
+      ["udp", 8951, false, true],
+    ]);
+  });
+});
+
 describe("the judgement", () => {
   const reached: Expectation = {
     from: "a",
@@ -80,6 +147,30 @@ describe("the judgement", () => {
       { ...reached, reaches: false },
       { reached: true, source: "10.0.0.1" },
       "was reached, but should not be",
+    ],
+    [
+      "a full packet that is lost",
+      { ...reached, size: 1450 },
+      { reached: false, error: "ETIMEDOUT" },
+      "of 1450 bytes did not arrive",
+    ],
+    [
+      "a packet that its sender refuses as too large",
+      { ...reached, reaches: false, refused: true, size: 1451 },
+      { reached: false, error: "EMSGSIZE" },
+      undefined,
+    ],
+    [
+      "a packet beyond the MTU that gets through",
+      { ...reached, reaches: false, refused: true, size: 1451 },
+      { reached: true, source: "10.0.0.1" },
+      "of 1451 bytes was let through, but is more than the MTU",
+    ],
+    [
+      "a packet beyond the MTU that is lost on its way",
+      { ...reached, reaches: false, refused: true, size: 1451 },
+      { reached: false, error: "ETIMEDOUT" },
+      "of 1451 bytes was not refused by the sender (ETIMEDOUT)",
     ],
     [
       "a request where none should arrive",

@@ -5,9 +5,20 @@ import fc from "fast-check";
 import { cidrContains, parseCidr } from "../core/cidr.ts";
 import { ConfigError, DecodeError } from "../core/errors.ts";
 import { parseIp } from "../core/ip.ts";
-import { EXAMPLE } from "./example.ts";
+import { EXAMPLE_NAMES, type ExampleName, exampleFile } from "./example.ts";
 import { bare } from "./lab.ts";
-import { parseLabFile } from "./lab-file.ts";
+import { type LabOverrides, parseLabFile } from "./lab-file.ts";
+
+const EXAMPLE = exampleFile("static");
+const EXAMPLE_MODES: Readonly<Record<ExampleName, string>> = {
+  default: "vxlan",
+  static: "none",
+  flat: "host-gw",
+  routed: "bgp",
+  dual: "vxlan",
+  ipv6: "vxlan",
+  jumbo: "vxlan",
+};
 
 /** A valid file with one part of it replaced. */
 function changed(part: string, by: string): string {
@@ -15,9 +26,9 @@ function changed(part: string, by: string): string {
   return EXAMPLE.replace(part, by);
 }
 
-function errorOf(source: string, name?: string): unknown {
+function errorOf(source: string, overrides?: LabOverrides): unknown {
   try {
-    parseLabFile(source, name);
+    parseLabFile(source, overrides);
     return undefined;
   } catch (error) {
     return error;
@@ -82,7 +93,7 @@ describe("the lab file", () => {
   });
 
   test("can make a lab of another name", () => {
-    expect(parseLabFile(EXAMPLE, "two").name).toBe("two");
+    expect(parseLabFile(EXAMPLE, { name: "two" }).name).toBe("two");
   });
 
   test("gives every node of any number of them addresses of its own within its networks", () => {
@@ -106,6 +117,44 @@ describe("the lab file", () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  test("of every example is one, and its nodes are where their subnets are", () => {
+    for (const name of EXAMPLE_NAMES) {
+      const lab = parseLabFile(exampleFile(name));
+      expect(lab.cluster?.mode ?? "none").toBe(EXAMPLE_MODES[name]);
+      for (const { subnet, addresses } of lab.nodes) {
+        const prefixes = lab.subnets.find((each) => each.name === subnet)?.prefixes ?? [];
+        for (const address of addresses) expect(isWithin(address, prefixes)).toBe(true);
+      }
+    }
+    expect(parseLabFile(exampleFile("ipv6")).families).toEqual([6]);
+    expect(parseLabFile(exampleFile("jumbo")).subnets[0]?.mtu).toBe(9000);
+    expect(() => exampleFile("round")).toThrow('There is no example "round"');
+  });
+
+  test("with agents leaves it to them to cut the pods' networks, and has short times of its own", () => {
+    const { cluster, nodes } = parseLabFile(exampleFile());
+    expect(cluster).toEqual({
+      mode: "vxlan",
+      crossSubnetOnly: true,
+      store: "directory",
+      blockSize: { ipv4: 26, ipv6: 122 },
+      heartbeat: 1,
+      grace: 3,
+      coolDown: 1,
+    });
+    expect(nodes.flatMap(({ podSubnets }) => podSubnets)).toEqual([]);
+  });
+
+  test("can make a lab of another mode, and what it says of tunnels is left away with them", () => {
+    expect(parseLabFile(exampleFile(), { mode: "none" }).cluster).toBeUndefined();
+    expect(parseLabFile(exampleFile(), { mode: "bgp" }).cluster).toMatchObject({ mode: "bgp", crossSubnetOnly: false });
+    expect(parseLabFile(exampleFile(), { mode: "ipip", store: "etcd" }).cluster).toMatchObject({
+      mode: "ipip",
+      crossSubnetOnly: true,
+      store: "etcd",
+    });
   });
 
   const wrong: readonly [what: string, source: string, field: string, message: RegExp][] = [
@@ -208,6 +257,35 @@ describe("the lab file", () => {
       /must be a list/,
     ],
     ["nothing at all", "", "name", /is missing/],
+    ["a mode that is none", changed("mode: none", "mode: gre"), "mode", /vxlan/],
+    ["host-gw across a router", changed("mode: none", "mode: host-gw"), "mode", /rack1 and rack2/],
+    [
+      "tunnels in a mode without",
+      changed("mode: none", "mode: bgp\ncrossSubnetOnly: true"),
+      "crossSubnetOnly",
+      /no tunnels/,
+    ],
+    ["ipip without IPv4", exampleFile("ipv6").replace("mode: vxlan", "mode: ipip"), "mode", /have no IPv4/],
+    ["a store that is none", changed("mode: none", "mode: none\nstore: redis"), "store", /etcd/],
+    [
+      "a block size of another family",
+      changed("mode: none", "mode: none\nblockSize: {ipv5: 20}"),
+      "blockSize.ipv5",
+      /not a field/,
+    ],
+    ["a grace as short as the heartbeat", changed("mode: none", "mode: bgp\ngrace: 1"), "grace", /longer than/],
+    [
+      "a pod subnet of a node whose agent cuts them",
+      changed("mode: none", "mode: vxlan").replace("subnet: rack2", "subnet: rack2\n    podSubnets: [10.244.9.0/24]"),
+      "nodes[2].podSubnets",
+      /agents claim/,
+    ],
+    [
+      "an MTU that is too small for IPv6 in a tunnel",
+      changed("name: rack1\n", "name: rack1\n    mtu: 1280\n"),
+      "subnets[0].mtu",
+      /1400/,
+    ],
   ];
   for (const [what, source, field, message] of wrong) {
     test(`refuses ${what} with one error that names the field`, () => {

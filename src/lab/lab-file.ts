@@ -1,30 +1,25 @@
 /** The lab file: YAML to a complete lab, or to one error that names the field. */
 
 import { parseDocument } from "yaml";
+import { MODES } from "../core/cluster.ts";
 import { ConfigError, DecodeError } from "../core/errors.ts";
 import { interfaceNameProblem } from "../core/names.ts";
-import { cidr, ip, list, type OptionalSchema, object, type Schema, text, withDefault } from "../core/schema.ts";
+import {
+  boolean,
+  cidr,
+  exactly,
+  integer,
+  ip,
+  list,
+  oneOf,
+  optional,
+  type Schema,
+  text,
+  withDefault,
+} from "../core/schema.ts";
 import { planAddresses } from "./address-plan.ts";
-import type { Lab, LabDescription } from "./lab.ts";
+import type { Lab, LabDescription, LabMode } from "./lab.ts";
 import { OUTSIDE, ROUTER, SWITCH } from "./names.ts";
-
-/** An object in which a field that is not in the table is an error: in a file written by hand it is a slip. */
-function exactly<T extends object>(
-  fields: { readonly [K in keyof T]-?: Schema<T[K]> | OptionalSchema<T[K]> },
-): Schema<T> {
-  const checked = object<T>(fields);
-  return (value, field) => {
-    const result = checked(value, field);
-    for (const key of Object.keys(value as object)) {
-      const known = Object.keys(fields);
-      if (!known.includes(key)) {
-        const path = field === "" ? key : `${field}.${key}`;
-        throw new ConfigError(path, `is not a field here; there are ${known.join(", ")}`);
-      }
-    }
-    return result;
-  };
-}
 
 function named(pattern: RegExp, longest: number, rule: string): Schema<string> {
   return (value, field) => {
@@ -54,10 +49,41 @@ const linkName: Schema<string> = (value, field) => {
   return name;
 };
 
+/** The modes of a lab. */
+export const LAB_MODES = ["none", ...MODES] as const satisfies readonly LabMode[];
+
+/** Small enough that a lab of a few pods has several. */
+const BLOCK_SIZE = { ipv4: 26, ipv6: 122 };
+
+/** Seconds. A lab is there to see nodes come and go, so they are shorter than an agent's own. */
+const HEARTBEAT = 1;
+const GRACE = 3;
+const COOL_DOWN = 1;
+
 const description = exactly<LabDescription>({
   name: labName,
+  mode: withDefault(oneOf(...LAB_MODES), "none"),
+  crossSubnetOnly: withDefault(boolean, false),
+  store: withDefault(oneOf("directory", "etcd"), "directory"),
+  blockSize: withDefault(
+    exactly<LabDescription["blockSize"]>({
+      ipv4: withDefault(integer(8, 32), BLOCK_SIZE.ipv4),
+      ipv6: withDefault(integer(16, 128), BLOCK_SIZE.ipv6),
+    }),
+    BLOCK_SIZE,
+  ),
+  heartbeat: withDefault(integer(1, 3600), HEARTBEAT),
+  grace: withDefault(integer(1, 3600), GRACE),
+  coolDown: withDefault(integer(0, 3600), COOL_DOWN),
   pods: list(cidr),
-  subnets: list(exactly<LabDescription["subnets"][number]>({ name: linkName, prefixes: list(cidr) })),
+  subnets: list(
+    exactly<LabDescription["subnets"][number]>({
+      name: linkName,
+      prefixes: list(cidr),
+      // Every IPv6 link has to carry 1280 bytes, and a tunnel over it adds 70.
+      mtu: optional(integer(1400, 65535)),
+    }),
+  ),
   nodes: list(
     exactly<LabDescription["nodes"][number]>({
       name: linkName,
@@ -70,15 +96,31 @@ const description = exactly<LabDescription>({
   outside: withDefault(list(cidr), []),
 });
 
-/**
- * Reads a lab file. `name` takes the place of the file's own, so that one file can make several labs.
- * Throws DecodeError for what is not YAML, ConfigError for a field that cannot be.
- */
-export function parseLabFile(source: string, name?: string): Lab {
+/** What is said beside the file, on the command line. */
+export interface LabOverrides {
+  /** In the place of the file's own, so that one file can make several labs. */
+  readonly name?: string | undefined;
+  readonly mode?: LabMode | undefined;
+  readonly store?: LabDescription["store"] | undefined;
+}
+
+/** Reads a lab file. Throws DecodeError for what is not YAML, ConfigError for a field that cannot be. */
+export function parseLabFile(source: string, overrides: LabOverrides = {}): Lab {
   const document = parseDocument(source, { prettyErrors: true });
   const [problem] = document.errors;
   if (problem !== undefined) throw new DecodeError(`The lab file is not YAML: ${problem.message}`, { cause: problem });
   const raw: unknown = document.toJS();
-  const named = name !== undefined && typeof raw === "object" && raw !== null ? { ...raw, name } : raw;
-  return planAddresses(description(named ?? {}, ""));
+  return planAddresses(description(override(raw ?? {}, overrides), ""));
+}
+
+function override(raw: unknown, { name, mode, store }: LabOverrides): unknown {
+  if (typeof raw !== "object" || raw === null) return raw;
+  // A mode without tunnels has no use for what the file says of them.
+  const tunnels = mode === undefined || mode === "vxlan" || mode === "ipip" ? {} : { crossSubnetOnly: undefined };
+  return {
+    ...raw,
+    ...(name === undefined ? {} : { name }),
+    ...(mode === undefined ? {} : { mode, ...tunnels }),
+    ...(store === undefined ? {} : { store }),
+  };
 }

@@ -21,8 +21,10 @@ import { testConnectivity } from "./connectivity.ts";
 import { takeDown } from "./down.ts";
 import { drawLab } from "./drawing.ts";
 import { execInMember, netnsOfMember } from "./exec.ts";
+import { setLink } from "./link-state.ts";
 import { LABS_FOLDER, labFolder, netnsName } from "./names.ts";
 import { attachmentCommands, tracePaths } from "./path.ts";
+import { startFlow } from "./probe/flow.ts";
 import { measureStream } from "./probe/stream.ts";
 import { listLabs, netnsNamesOf, requireRecord } from "./record.ts";
 import { labStatus } from "./status.ts";
@@ -37,6 +39,8 @@ const labTest = needs(root, cniPlugins);
 
 /** Names of labs of this process, so that test runs side by side do not meet. */
 const nameOf = (word: string) => `t${process.pid}${word}`;
+/** Labs without agents start none. */
+const program: readonly string[] = [];
 const helper = [process.execPath, join(import.meta.dir, "test-support/process.ts")];
 
 /** All that a lab of a name could leave behind. */
@@ -88,15 +92,16 @@ describe("a lab", () => {
 
   labTest("comes up, and everybody reaches whom they should, seen under the right address", async () => {
     const steps: string[] = [];
-    await bringUp(lab, { plugins, progress: (step) => steps.push(step) });
+    await bringUp(lab, { plugins, program, progress: (step) => steps.push(step) });
     expect(steps.filter((step) => step.startsWith("pod ")).length).toBe(6);
     const { findings } = testConnectivity(lab);
-    expect(findings.length).toBe(540);
+    // 540 small ones; from pod to pod in two protocols and families one that fills the MTU and one beyond it.
+    expect(findings.length).toBe(540 + 30 * 2 * 2 * 2);
     expect(findings.filter(({ problem }) => problem !== undefined)).toEqual([]);
   });
 
-  labTest("is whole, each member verified", () => {
-    const { state, members } = labStatus(name);
+  labTest("is whole, each member verified", async () => {
+    const { state, members } = await labStatus(name);
     expect(members.filter(({ findings }) => findings.length > 0)).toEqual([]);
     expect(state).toBe("up");
   });
@@ -110,10 +115,10 @@ describe("a lab", () => {
   });
 
   labTest("comes up once only", async () => {
-    const again = bringUp(lab, { plugins });
+    const again = bringUp(lab, { plugins, program });
     await expect(again).rejects.toThrow(ConflictError);
     await expect(again).rejects.toThrow(`Lab "${name}" is up already`);
-    expect(labStatus(name).state).toBe("up");
+    expect((await labStatus(name)).state).toBe("up");
   });
 
   labTest("shows the way from node1 to node3 by way of the router", () => {
@@ -154,7 +159,26 @@ describe("a lab", () => {
     expect(seconds).toBeGreaterThan(0);
   });
 
-  labTest("with a route deleted fails its test, says what does not arrive, and status names the route", () => {
+  labTest("carries a flow, of which it is counted what is lost while the way is broken", async () => {
+    const ends = { from: netnsName(name, "node1/web"), to: netnsName(name, "node3/web"), address: "10.244.3.2" };
+    const whole = await startFlow(ends, helper);
+    await Bun.sleep(100);
+    const { requests, stream } = await whole.stop();
+    expect(requests.sent).toBeGreaterThan(5);
+    expect([requests.answered, requests.lostAt, stream.error]).toEqual([requests.sent, [], undefined]);
+    expect(stream.echoed).toBe(stream.sent);
+    const broken = await startFlow(ends, helper);
+    setLink(netnsName(name, "rack2"), "node3", "down");
+    await Bun.sleep(100);
+    setLink(netnsName(name, "rack2"), "node3", "up");
+    await Bun.sleep(100);
+    const figure = await broken.stop();
+    expect(figure.requests.answered).toBeLessThan(figure.requests.sent);
+    expect(figure.requests.lostAt.length).toBeGreaterThan(0);
+    await expect(startFlow({ ...ends, address: "10.244.3.99" }, helper)).rejects.toThrow("EADDRNOTAVAIL");
+  });
+
+  labTest("with a route deleted fails its test, says what does not arrive, and status names the route", async () => {
     inMember(name, "router", (socket) =>
       socket.execute(deleteRoute({ destination: "10.244.3.0/24", gateway: "172.20.2.13" })),
     );
@@ -166,7 +190,7 @@ describe("a lab", () => {
       expect([expected.from, expected.to].some((end) => end.startsWith("node3/"))).toBe(true);
     }
     expect(broken.some(({ expected }) => expected.from === "node1/web" && expected.to === "node3/db")).toBe(true);
-    const { state, members } = labStatus(name);
+    const { state, members } = await labStatus(name);
     expect(state).toBe("broken");
     expect(members.flatMap(({ name: member, findings: words }) => words.map((word) => `${member}: ${word}`))).toEqual([
       "router: route 10.244.3.0/24 via 172.20.2.13 dev rack2 is missing",
@@ -175,24 +199,30 @@ describe("a lab", () => {
     expect(way?.hops.at(-1)?.arrived).toBe(false);
   });
 
-  labTest("with an address, a link, a pod's interface or a namespace gone tells which, and the test still ends", () => {
-    inMember(name, "node2", (socket) => {
-      const index = findLink(socket, "eth0")?.index ?? 0;
-      socket.execute(deleteAddress({ index, ip: "172.20.1.12", prefixLength: 24 }));
-    });
-    inMember(name, "node1/db", (socket) => socket.execute(changeLink({ name: "eth0", flags: 0, change: 1 })));
-    inMember(name, "node3/db", (socket) => socket.execute(deleteLink({ name: "eth0" })));
-    deleteNamedNetns(netnsName(name, "outside"));
-    const broken = new Map(labStatus(name).members.map(({ name: member, findings }) => [member, findings.join("; ")]));
-    expect(broken.get("node2")).toContain("172.20.1.12/24");
-    expect(broken.get("node1/db")).not.toBe("");
-    expect(broken.get("node3/db")).not.toBe("");
-    expect(broken.get("outside")).toBe("its network namespace is gone");
-    const { findings } = testConnectivity(lab);
-    const problemsOf = (from: string) => findings.filter(({ expected, problem }) => expected.from === from && problem);
-    expect(problemsOf("outside").length).toBeGreaterThan(0);
-    expect(problemsOf("node3/db").length).toBe(54);
-  });
+  labTest(
+    "with an address, a link, a pod's interface or a namespace gone tells which, and the test still ends",
+    async () => {
+      inMember(name, "node2", (socket) => {
+        const index = findLink(socket, "eth0")?.index ?? 0;
+        socket.execute(deleteAddress({ index, ip: "172.20.1.12", prefixLength: 24 }));
+      });
+      inMember(name, "node1/db", (socket) => socket.execute(changeLink({ name: "eth0", flags: 0, change: 1 })));
+      inMember(name, "node3/db", (socket) => socket.execute(deleteLink({ name: "eth0" })));
+      deleteNamedNetns(netnsName(name, "outside"));
+      const broken = new Map(
+        (await labStatus(name)).members.map(({ name: member, findings }) => [member, findings.join("; ")]),
+      );
+      expect(broken.get("node2")).toContain("172.20.1.12/24");
+      expect(broken.get("node1/db")).not.toBe("");
+      expect(broken.get("node3/db")).not.toBe("");
+      expect(broken.get("outside")).toBe("its network namespace is gone");
+      const { findings } = testConnectivity(lab);
+      const problemsOf = (from: string) =>
+        findings.filter(({ expected, problem }) => expected.from === from && problem);
+      expect(problemsOf("outside").length).toBeGreaterThan(0);
+      expect(problemsOf("node3/db").length).toBe(54);
+    },
+  );
 
   labTest("goes down with all that is in it, also processes", async () => {
     const netns = openNetns(namedNetnsPath(netnsName(name, "node1/web")));
@@ -216,15 +246,15 @@ describe("two labs", () => {
   });
 
   labTest("of one description stand side by side, and one going down leaves the other whole", async () => {
-    await bringUp(smallLab(one), { plugins });
-    await bringUp(smallLab(two), { plugins });
+    await bringUp(smallLab(one), { plugins, program });
+    await bringUp(smallLab(two), { plugins, program });
     expect(listLabs()).toEqual(expect.arrayContaining([one, two]));
     for (const name of [one, two]) {
       expect(testConnectivity(smallLab(name)).findings.filter(({ problem }) => problem !== undefined)).toEqual([]);
     }
     expect(takeDown(one)).toMatchObject({ namespaces: 6 });
     expect(tracesOf(one)).toEqual([]);
-    expect(labStatus(two).state).toBe("up");
+    expect((await labStatus(two)).state).toBe("up");
     expect(testConnectivity(smallLab(two)).findings.every(({ problem }) => problem === undefined)).toBe(true);
     takeDown(two);
     expect(tracesOf(two)).toEqual([]);
@@ -248,8 +278,8 @@ describe("a lab that does not come up", () => {
       }
       await child.exited;
       expect(listLabs()).toContain(name);
-      expect(labStatus(name).state).toBe("half-finished");
-      await expect(bringUp(exampleLab(name), { plugins })).rejects.toThrow("is not whole");
+      expect((await labStatus(name)).state).toBe("half-finished");
+      await expect(bringUp(exampleLab(name), { plugins, program })).rejects.toThrow("is not whole");
       expect(takeDown(name)?.namespaces).toBe(13);
       expect(tracesOf(name)).toEqual([]);
     });
@@ -261,8 +291,8 @@ describe("a lab that does not come up", () => {
     await Bun.write(`${folder}/bridge`, `#!/bin/sh\necho '{"code": 42, "msg": "out of cables"}'\nexit 1\n`);
     Bun.spawnSync(["chmod", "755", `${folder}/bridge`]);
     try {
-      await expect(bringUp(exampleLab(name), { plugins: folder })).rejects.toThrow(
-        'Cannot attach pod "node1/web": out of cables',
+      await expect(bringUp(exampleLab(name), { plugins: folder, program })).rejects.toThrow(
+        'Cannot attach pod "node1/web": CNI plugin "bridge" failed at ADD: out of cables',
       );
       expect(tracesOf(name)).toEqual([]);
     } finally {
@@ -275,16 +305,16 @@ describe("a lab that does not come up", () => {
     const progress = (step: string) => {
       if (step === "node node2") interruption.abort();
     };
-    const up = bringUp(exampleLab(name), { plugins, progress, signal: interruption.signal });
+    const up = bringUp(exampleLab(name), { plugins, program, progress, signal: interruption.signal });
     await expect(up).rejects.toThrow(TendrilError);
     expect(tracesOf(name)).toEqual([]);
   });
 
-  labTest("is taken down by its names alone, when its folder is lost and a name is no namespace", () => {
+  labTest("is taken down by its names alone, when its folder is lost and a name is no namespace", async () => {
     closeNetns(createNamedNetns(netnsName(name, "node1")));
     // What stays when making a namespace is killed between its two steps.
     writeFileSync(namedNetnsPath(netnsName(name, "stale")), "");
-    expect(labStatus(name).state).toBe("half-finished");
+    expect((await labStatus(name)).state).toBe("half-finished");
     expect(takeDown(name)?.namespaces).toBe(2);
     expect(listNamedNetns().filter((other) => other.includes(name))).toEqual([]);
     expect(tracesOf(name)).toEqual([]);

@@ -1,23 +1,14 @@
 /** The engine at work on the stages of a lab, inside the lab's namespaces: never in the machine's own. */
 
-import { TendrilError } from "../core/errors.ts";
-import type { Plugin } from "../core/plugin.ts";
 import { closeNetns, inNetns, namedNetnsPath, openNetns } from "../linux/netns.ts";
-import { apply, explain, type Machine, verify, withLeases } from "../plan/engine.ts";
+import { apply, explain, type Machine, verify } from "../plan/engine.ts";
+import { kindsWithoutLeases } from "../plan/service.ts";
 import { Kernel } from "../resources/kernel.ts";
 import { kernelKinds } from "../resources/kinds.ts";
-import { leaseKind } from "../resources/lease.ts";
 import { netnsName } from "./names.ts";
 import type { Stage } from "./stages.ts";
 
-function noIpam(type: string): Plugin {
-  throw new TendrilError(`A lab's own resources take no addresses from IPAM plugin "${type}"`);
-}
-
-const kinds = withLeases(
-  kernelKinds,
-  leaseKind(noIpam, () => {}),
-);
+const kinds = kindsWithoutLeases(kernelKinds);
 
 /** Makes a stage. Throws what the kernel refused; what was made until then stays, for `down`. */
 export function applyStage(lab: string, folder: string, stage: Stage): void {

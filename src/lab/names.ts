@@ -18,6 +18,9 @@ export const SWITCH = "switch";
 /** The link of a node, a pod and the outside host. */
 export const UPLINK = "eth0";
 
+/** The nodes' ends of tunnels, as the modes name them. */
+export const TUNNELS = ["tendril.vxlan", "tendril.ipip", "tendril.sit"] as const;
+
 /** The bridge of a node's pods. */
 export const POD_BRIDGE = "cni0";
 
@@ -47,4 +50,14 @@ export function labFolder(lab: string): string {
 /** Where a node's state lies: what would be in /run/tendril and /var/lib/cni on a machine of its own. */
 export function nodeFolder(lab: string, node: string): string {
   return `${labFolder(lab)}/nodes/${node}`;
+}
+
+/** What a node's disk would keep when it is switched off: /var/lib/tendril on a machine of its own. */
+export function stateFolder(lab: string, node: string): string {
+  return `${nodeFolder(lab, node)}/state`;
+}
+
+/** The network configurations of a node: /etc/cni/net.d on a machine of its own. */
+export function configFolder(lab: string, node: string): string {
+  return `${nodeFolder(lab, node)}/net.d`;
 }

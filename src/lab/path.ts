@@ -3,6 +3,7 @@
 import { TendrilError } from "../core/errors.ts";
 import type { Family } from "../core/ip.ts";
 import { namedNetnsPath } from "../linux/netns.ts";
+import { tunnelAddresses } from "./attached.ts";
 import { podResources, readResult } from "./attachment.ts";
 import { netnsOfMember } from "./exec.ts";
 import { bare, type Lab, ofFamily } from "./lab.ts";
@@ -57,7 +58,7 @@ export function addressOfMember(lab: Lab, member: string, family: Family): strin
   return address;
 }
 
-/** Who has which address, the gateways of the pods' bridges included. */
+/** Who has which address, the gateways of the pods' bridges and the ends of tunnels included. */
 function addressOwners(lab: Lab): Map<string, string> {
   const gateways = lab.nodes.flatMap((node) =>
     node.pods.flatMap((name) =>
@@ -67,7 +68,8 @@ function addressOwners(lab: Lab): Map<string, string> {
     ),
   );
   const others = [...addressesOf(lab)].flatMap(([member, list]) => list.map((text) => [bare(text), member] as const));
-  return new Map([...gateways, ...others]);
+  const tunnels = [...tunnelAddresses(lab)].flatMap(([member, list]) => list.map((ip) => [ip, member] as const));
+  return new Map([...gateways, ...tunnels, ...others]);
 }
 
 /** What the plugin made for a pod, as commands to type on its node; undefined where it left no record. */

@@ -11,7 +11,7 @@ import { listNamedNetns } from "../linux/netns.ts";
 import type { Lab } from "./lab.ts";
 import { LABS_FOLDER, labFolder, namePrefix } from "./names.ts";
 
-const VERSION = 1;
+const VERSION = 2;
 
 export interface LabRecord {
   readonly version: typeof VERSION;
@@ -20,10 +20,12 @@ export interface LabRecord {
   readonly lab: Lab;
   /** The folder of the CNI plugins by which pods are attached. */
   readonly plugins: string;
+  /** The command that is this program: by it the nodes' agents are started. */
+  readonly program: readonly string[];
 }
 
-export function newRecord(lab: Lab, plugins: string): LabRecord {
-  return { version: VERSION, state: "pending", lab, plugins };
+export function newRecord(lab: Lab, { plugins, program }: Pick<LabRecord, "plugins" | "program">): LabRecord {
+  return { version: VERSION, state: "pending", lab, plugins, program };
 }
 
 /** Throws FileError. */

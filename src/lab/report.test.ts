@@ -3,14 +3,14 @@ import { type Finding, judge } from "./connectivity.ts";
 import { expectMatrix, participants } from "./expectation.ts";
 import type { ProbeOutcome } from "./probe/probe.ts";
 import { formatMasquerade, formatMatrix, formatProblems, type Paint } from "./report.ts";
-import { exampleLab, exampleResults } from "./test-support/fixtures.ts";
+import { exampleLab, exampleObserved } from "./test-support/fixtures.ts";
 
 const plain: Paint = { good: (text) => text, bad: (text) => text, faint: (text) => text, strong: (text) => text };
 
 /** The report of a test in which all is as expected but what `change` says. */
 function reportOf(change: (finding: Finding) => ProbeOutcome | undefined = () => undefined) {
   const lab = exampleLab();
-  const all = participants(lab, exampleResults(lab));
+  const all = participants(lab, exampleObserved(lab));
   const findings = expectMatrix(lab, all).map((expected) => {
     const good = judge(expected, {
       reached: expected.reaches,

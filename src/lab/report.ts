@@ -89,7 +89,7 @@ function indexCells(findings: readonly Finding[]): Map<string, Finding[]> {
 function formatCell(findings: readonly Finding[] | undefined, width: number, paint: Paint): string {
   if (findings === undefined) return paint.faint("–".padEnd(width));
   const marks = PROTOCOLS.map((protocol) => {
-    const found = findings.find(({ expected }) => expected.protocol === protocol);
+    const found = findings.find(({ expected }) => expected.protocol === protocol && expected.size === undefined);
     return found?.seen.reached ? ARRIVED : LOST;
   }).join("");
   const broken = findings.some(({ problem }) => problem !== undefined);
@@ -114,6 +114,19 @@ export function formatProblems({ findings }: ConnectivityReport): string[] {
   });
   const rest = all.length - MOST_PROBLEMS;
   return rest <= 0 ? all : [...all.slice(0, MOST_PROBLEMS), `… and ${rest} pairs more`];
+}
+
+/** How packets that fill the pods' MTU fared, as a sentence for each MTU; none where nothing was sent. */
+export function formatFullSize({ findings }: ConnectivityReport): string[] {
+  const full = findings.filter(({ expected }) => expected.size !== undefined && !expected.refused);
+  const sizes = [...new Set(full.flatMap(({ expected: { size } }) => size ?? []))].sort((a, b) => a - b);
+  return sizes.map((size) => {
+    const sent = full.filter(({ expected }) => expected.size === size);
+    const arrived = sent.filter(({ seen }) => seen.reached).length;
+    const larger = findings.filter(({ expected }) => expected.refused && expected.size === size + 1);
+    const refused = larger.filter(({ problem }) => problem === undefined).length;
+    return `full size: ${arrived} of ${sent.length} packets of ${size} bytes arrived uncut; ${refused} of ${larger.length} of ${size + 1} were refused by their sender`;
+  });
 }
 
 /** Under which addresses the outside host saw the pods, as sentences. */

@@ -3,7 +3,9 @@ import { cidrContains, parseCidr } from "../core/cidr.ts";
 import { parseIp } from "../core/ip.ts";
 import { interfaceNameProblem } from "../core/names.ts";
 import type { Resource, ResourceKindName, ResourceOf } from "../core/plan.ts";
+import { exampleFile } from "./example.ts";
 import type { Lab } from "./lab.ts";
+import { parseLabFile } from "./lab-file.ts";
 import { planStages, type Stage } from "./stages.ts";
 import { exampleLab, smallLab } from "./test-support/fixtures.ts";
 
@@ -122,6 +124,21 @@ describe("the stages of a lab", () => {
         "masquerade",
       ],
     ]);
+  });
+
+  test("leave routes to pods and the masquerade to the agents, where there are any", () => {
+    const lab = parseLabFile(exampleFile());
+    expect(routesOf(lab, "node1")).toEqual(["0.0.0.0/0 via 172.20.1.1 dev eth0", "::/0 via fd20:1::1 dev eth0"]);
+    expect(routesOf(lab, "router")).toEqual([]);
+    expect(ofKind("nft-table", resourcesOf(lab, "node1"))).toEqual([]);
+  });
+
+  test("give all links of a subnet its MTU", () => {
+    const links = planStages(parseLabFile(exampleFile("jumbo")))
+      .filter(({ container }) => container !== "outside")
+      .flatMap(({ resources }) => ofKind("link", resources));
+    expect(links.length).toBeGreaterThan(4);
+    for (const { mtu } of links.filter(({ type }) => type !== "vrf") as { mtu?: number }[]) expect(mtu).toBe(9000);
   });
 
   test("of a lab with one family touch the other by nothing but parameters that may be missing", () => {

@@ -2,8 +2,8 @@
  * What a lab is made of, as resources: a pure function of its description.
  *
  * Each subnet of the fabric is a namespace with a bridge in it. The router and the nodes are connected to the bridges by
- * veth pairs. Routes to the pods are static, on the router and on every node; what pods send beyond the cluster leaves
- * under their node's address.
+ * veth pairs. Without agents, routes to the pods are static, on the router and on every node, and what pods send beyond
+ * the cluster leaves under their node's address; with agents both are theirs to make.
  */
 
 import { type Family, familyOf } from "../core/ip.ts";
@@ -25,15 +25,16 @@ export interface Stage {
 
 /** All stages of a lab, in the order in which they are made; the pods come after them. */
 export function planStages(lab: Lab): Stage[] {
-  return [...planFabric(lab), ...lab.nodes.flatMap((node) => planNode(lab, node)), planRouterRoutes(lab)];
+  const routes = lab.cluster === undefined ? [planRouterRoutes(lab)] : [];
+  return [...planFabric(lab), ...lab.nodes.map((node) => planNode(lab, node)), ...routes];
 }
 
 function planFabric(lab: Lab): Stage[] {
-  const switches = lab.subnets.map(({ name, prefixes }): Stage => {
+  const switches = lab.subnets.map(({ name, prefixes, mtu }): Stage => {
     const resources: Resource[] = [
       // A switch has no addresses.
       sysctl("host", "net/ipv6/conf/default/disable_ipv6", "1"),
-      { kind: "link", where: "host", type: "bridge", name: SWITCH, mac: sharedMac(lab.name, name) },
+      { kind: "link", where: "host", type: "bridge", name: SWITCH, mac: sharedMac(lab.name, name), ...sized(mtu) },
       { kind: "link-settings", where: "host", link: SWITCH, set: { up: true } },
     ];
     return { title: `subnet ${name}: a switch for ${prefixes.join(" and ")}`, host: name, container: name, resources };
@@ -41,7 +42,7 @@ function planFabric(lab: Lab): Stage[] {
   const router: Stage = { title: "router", host: ROUTER, container: ROUTER, resources: forwarder(lab) };
   const ports = lab.subnets.map((subnet): Stage => {
     const resources = [
-      ...plug(lab, { member: ROUTER, link: subnet.name, port: ROUTER }),
+      ...plug(lab, { member: ROUTER, link: subnet.name, port: ROUTER, mtu: subnet.mtu }),
       ...addresses(subnet.name, subnet.router),
     ];
     return { title: `router: connected to ${subnet.name}`, host: subnet.name, container: ROUTER, resources };
@@ -72,19 +73,28 @@ function planOutside(lab: Lab): Stage[] {
   return [{ title: "outside: a host beyond the router", host: ROUTER, container: OUTSIDE, resources }];
 }
 
-function planNode(lab: Lab, node: LabNode): Stage[] {
-  const router = lab.subnets.find(({ name }) => name === node.subnet)?.router ?? [];
-  const others = lab.nodes.filter((other) => other !== node);
+/** A node with its link, before its agent runs. */
+export function planNode(lab: Lab, node: LabNode): Stage {
+  const subnet = lab.subnets.find(({ name }) => name === node.subnet);
+  const router = subnet?.router ?? [];
   const resources: Resource[] = [
     ...forwarder(lab),
-    ...plug(lab, { member: node.name, link: UPLINK, port: node.name }),
+    ...plug(lab, { member: node.name, link: UPLINK, port: node.name, mtu: subnet?.mtu }),
     ...addresses(UPLINK, node.addresses),
     ...lab.families.map((family) => route(UPLINK, family === 4 ? "0.0.0.0/0" : "::/0", router)),
+    ...(lab.cluster === undefined ? planStaticNode(lab, node, router) : []),
+  ];
+  return { title: `node ${node.name}`, host: node.subnet, container: node.name, resources };
+}
+
+/** What an agent would do. */
+function planStaticNode(lab: Lab, node: LabNode, router: readonly string[]): Resource[] {
+  const others = lab.nodes.filter((other) => other !== node);
+  return [
     // A node in the same subnet is the next hop to its own pods; to all others it is the router.
     ...others.flatMap((other) => routesToPods(UPLINK, other, other.subnet === node.subnet ? other.addresses : router)),
     planMasquerade(lab, node),
   ];
-  return [{ title: `node ${node.name}`, host: node.subnet, container: node.name, resources }];
 }
 
 function planRouterRoutes(lab: Lab): Stage {
@@ -111,7 +121,10 @@ function forwarder({ families }: Lab): Resource[] {
 }
 
 /** A link of a member, by a veth pair to its port of the switch. */
-function plug(lab: Lab, { member, link, port }: { member: string; link: string; port: string }): Resource[] {
+function plug(
+  lab: Lab,
+  { member, link, port, mtu }: { member: string; link: string; port: string; mtu: number | undefined },
+): Resource[] {
   return [
     {
       kind: "link",
@@ -119,12 +132,17 @@ function plug(lab: Lab, { member, link, port }: { member: string; link: string; 
       type: "veth",
       name: port,
       mac: mac(lab, `port/${port}`, link),
+      ...sized(mtu),
       master: SWITCH,
       peer: { name: link, mac: mac(lab, member, link) },
     },
     { kind: "link-settings", where: "container", link, set: { up: true } },
     { kind: "link-settings", where: "host", link: port, set: { up: true } },
   ];
+}
+
+function sized(mtu: number | undefined): { mtu?: number } {
+  return mtu === undefined ? {} : { mtu };
 }
 
 function addresses(link: string, list: readonly string[], where: "host" | "container" = "container"): Resource[] {

@@ -2,13 +2,18 @@
 
 import { TendrilError } from "../core/errors.ts";
 import { listNamedNetns } from "../linux/netns.ts";
+import { agentProcess } from "./agent-process.ts";
+import { agentFindings } from "./agent-status.ts";
+import { readResults } from "./attached.ts";
 import { checkPod } from "./attachment.ts";
-import { readResults } from "./connectivity.ts";
+import { storeIsThere } from "./cluster-store.ts";
 import { bare, type Lab, members, podPaths } from "./lab.ts";
 import { verifyStage } from "./machine.ts";
 import { labFolder, netnsName, OUTSIDE, ROUTER } from "./names.ts";
 import { halfFinished, type LabRecord, readRecord, traces } from "./record.ts";
 import { planStages } from "./stages.ts";
+
+const NOT_CHECKED = "it was not checked, because its node's agent is paused";
 
 export interface MemberStatus {
   /** A pod as `node/pod`, else its own name. */
@@ -26,7 +31,7 @@ export interface LabStatus {
 }
 
 /** The state of a lab, each member of it verified. Throws TendrilError when there is none. */
-export function labStatus(name: string): LabStatus {
+export async function labStatus(name: string): Promise<LabStatus> {
   const record = readRecord(name);
   if (record?.state === "complete") return statusOf(record);
   if (!traces(name)) throw new TendrilError(`There is no lab "${name}"`, { details: "`tendril lab up` makes one." });
@@ -40,7 +45,7 @@ export function statusAdvice({ name, state }: LabStatus): string | undefined {
   return `${message}\n${details}`;
 }
 
-function statusOf({ lab, plugins }: LabRecord): LabStatus {
+async function statusOf({ lab, plugins }: LabRecord): Promise<LabStatus> {
   const names = new Set(listNamedNetns());
   const findings = new Map<string, string[]>(members(lab).map((member) => [member, []]));
   const gone = (member: string) => !names.has(netnsName(lab.name, member));
@@ -51,13 +56,17 @@ function statusOf({ lab, plugins }: LabRecord): LabStatus {
   }
   for (const node of lab.nodes) {
     if (gone(node.name)) continue;
+    if (lab.cluster !== undefined) findings.get(node.name)?.push(...(await agentFindings(lab.name, node.name)));
     for (const name of node.pods) {
       const path = `${node.name}/${name}`;
       if (gone(path)) continue;
-      const problem = checkPod({ lab: lab.name, node, name }, plugins);
+      // A plugin would wait for an agent that is stopped for as long as it is.
+      const isPaused = lab.cluster !== undefined && agentProcess(lab.name, node.name) === "paused";
+      const problem = isPaused ? NOT_CHECKED : checkPod({ lab: lab.name, node, name }, plugins);
       if (problem !== undefined) findings.get(path)?.push(problem);
     }
   }
+  if (lab.cluster !== undefined && !storeIsThere(lab)) findings.get(ROUTER)?.push("the agents' store is stopped");
   const addresses = addressesOf(lab);
   const list = members(lab).map((name): MemberStatus => {
     return { name, role: roleOf(lab, name), addresses: addresses.get(name) ?? [], findings: findings.get(name) ?? [] };

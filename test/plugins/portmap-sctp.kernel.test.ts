@@ -1,7 +1,6 @@
 /** Host ports of SCTP, with real associations. */
 
 import { afterAll, beforeAll, expect } from "bun:test";
-import { encodeSocketAddress } from "../../src/lab/probe/socket-address.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -20,6 +19,7 @@ import {
   setSocketTimeout,
 } from "../../src/linux/libc.ts";
 import { inNetns } from "../../src/linux/netns.ts";
+import { encodeSocketAddress } from "../../src/linux/socket-address.ts";
 import { checkChain } from "../support/chain.ts";
 import { kernelFeature } from "../support/kernel.ts";
 import type { TestNetns } from "../support/namespaces.ts";

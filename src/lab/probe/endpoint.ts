@@ -23,8 +23,8 @@ import {
   setSocketOption,
 } from "../../linux/libc.ts";
 import { inNetns, type Netns } from "../../linux/netns.ts";
+import { decodeSocketAddress, domainOf, emptySocketAddress, encodeSocketAddress } from "../../linux/socket-address.ts";
 import { decodeIcmp, IPPROTO_ICMP, IPPROTO_ICMPV6 } from "./icmp.ts";
-import { decodeSocketAddress, domainOf, emptySocketAddress, encodeSocketAddress } from "./socket-address.ts";
 import { parseToken, TOKEN_SIZE } from "./token.ts";
 
 /** The port on which members answer. It is below the range of ports that the kernel gives to clients. */
@@ -32,7 +32,15 @@ export const PROBE_PORT = 17117;
 
 export const SOCK_NONBLOCK = 0o4000;
 const BACKLOG = 512;
-const DATAGRAM_SIZE = 2048;
+/** The largest datagram that there is. */
+const DATAGRAM_SIZE = 65536;
+
+/** Sends packets with DF set, and refuses those that are too large for their way. @see ip(7) IP_MTU_DISCOVER */
+const DONT_FRAGMENT = {
+  4: { level: 0, option: 10 },
+  6: { level: 41, option: 23 },
+} as const;
+const PMTUDISC_DO = 2;
 
 /** What has arrived, by the number of the probe. */
 export interface Arrivals {
@@ -80,6 +88,9 @@ export function openEndpoint(netns: Netns, ip: string): Endpoint {
       bindSocket(udp, address);
       const udpClient = open(SOCK_DGRAM);
       const icmp = open(SOCK_RAW, family === 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+      const { level, option } = DONT_FRAGMENT[family];
+      for (const fd of [udp, udpClient, icmp])
+        setSocketOption(fd, level, option, new Uint8Array([PMTUDISC_DO, 0, 0, 0]));
       return { family, netns, listener, udp, udpClient, icmp, accepted: new Map() };
     } catch (error) {
       for (const fd of opened) closeSocket(fd);
@@ -138,12 +149,12 @@ function serveTcp({ listener, family, accepted }: Endpoint, arrivals: Arrivals):
 }
 
 function* drain({ family }: Endpoint, fd: number): Generator<{ bytes: Uint8Array; from: Uint8Array }> {
+  const buffer = new Uint8Array(DATAGRAM_SIZE);
   for (;;) {
-    const buffer = new Uint8Array(DATAGRAM_SIZE);
     const from = emptySocketAddress(family);
     const length = attempt(() => receive(fd, buffer, MSG_DONTWAIT, from));
     if (length === undefined) return;
-    yield { bytes: buffer.subarray(0, length), from };
+    yield { bytes: buffer.slice(0, length), from };
   }
 }
 

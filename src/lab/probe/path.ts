@@ -4,8 +4,8 @@ import { KernelError } from "../../core/errors.ts";
 import { type Family, familyOf } from "../../core/ip.ts";
 import { closeSocket, MSG_DONTWAIT, openSocket, receive, SOCK_RAW, send, setSocketOption } from "../../linux/libc.ts";
 import { closeNetns, inNetns, namedNetnsPath, openNetns } from "../../linux/netns.ts";
+import { decodeSocketAddress, domainOf, emptySocketAddress, encodeSocketAddress } from "../../linux/socket-address.ts";
 import { decodeIcmp, encodeEchoRequest, IPPROTO_ICMP, IPPROTO_ICMPV6 } from "./icmp.ts";
-import { decodeSocketAddress, domainOf, emptySocketAddress, encodeSocketAddress } from "./socket-address.ts";
 import { makeToken, parseToken } from "./token.ts";
 
 const IPPROTO_IP = 0;

@@ -9,6 +9,7 @@ import { KernelError } from "../../core/errors.ts";
 import { type Family, familyOf } from "../../core/ip.ts";
 import { closeSocket, connectSocket, MSG_DONTWAIT, openSocket, receive, SOCK_STREAM, send } from "../../linux/libc.ts";
 import { closeNetns, inNetns, type Netns, namedNetnsPath, openNetnsIfExists } from "../../linux/netns.ts";
+import { domainOf, encodeSocketAddress } from "../../linux/socket-address.ts";
 import {
   type Arrivals,
   closeEndpoint,
@@ -19,16 +20,21 @@ import {
   serve,
 } from "./endpoint.ts";
 import { encodeEchoRequest } from "./icmp.ts";
-import { domainOf, encodeSocketAddress } from "./socket-address.ts";
 import { makeToken, parseToken, TOKEN_SIZE } from "./token.ts";
 
 export const PROTOCOLS = ["icmp", "tcp", "udp"] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
-/** How long nothing may arrive anywhere until what is still missing counts as lost, in milliseconds. */
-const QUIET_MS = 500;
+/**
+ * How long nothing may arrive anywhere until what is still missing counts as lost, in milliseconds: longer than the second
+ * after which the kernel asks for a neighbour again.
+ */
+const QUIET_MS = 1200;
 /** So many probes run at once; a third of them needs a socket each, of which a process may have 1024 and more. */
 const BATCH = 600;
+
+const IP_HEADER = { 4: 20, 6: 40 } as const;
+const UDP_HEADER = 8;
 
 export interface Probe {
   /** Members of the lab: a pod as `node/pod`, or others by name. */
@@ -36,6 +42,8 @@ export interface Probe {
   readonly to: string;
   readonly protocol: Protocol;
   readonly address: string;
+  /** Of the IP packet in bytes, for ICMP and UDP; as small as can be when it is absent. It is never fragmented. */
+  readonly size?: number;
 }
 
 export interface ProbeOutcome {
@@ -134,16 +142,24 @@ function start(probe: Probe, number: number, endpoints: Endpoints): Running {
   if (source === undefined) {
     return { probe, number, outcome: { reached: false, error: endpoints.broken.get(key) ?? "no address" } };
   }
-  const token = makeToken(number);
   if (protocol === "tcp") {
     const fd = inNetns(source.netns, () => openSocket(domainOf(family), SOCK_STREAM | SOCK_NONBLOCK, 0));
     return { probe, number, fd };
   }
+  const token = padded(makeToken(number), probe);
   const sent = codeOf(() => {
     if (protocol === "udp") send(source.udpClient, token, encodeSocketAddress(address, PROBE_PORT));
     else send(source.icmp, encodeEchoRequest(family, (number % 0xffff) + 1, token), encodeSocketAddress(address, 0));
   });
   return { probe, number, ...(sent === undefined ? {} : { outcome: { reached: false, error: sent } }) };
+}
+
+/** The payload that makes an IP packet of the wanted size: a UDP header has as many bytes as one of ICMP. */
+function padded(token: Uint8Array, { address, size }: Probe): Uint8Array {
+  if (size === undefined) return token;
+  const payload = new Uint8Array(size - IP_HEADER[familyOf(address)] - UDP_HEADER);
+  payload.set(token);
+  return payload;
 }
 
 function advance(run: Running, arrivals: Arrivals): void {

@@ -20,7 +20,7 @@ import {
   setSocketTimeout,
 } from "../../linux/libc.ts";
 import { closeNetns, inNetns, namedNetnsPath, openNetns } from "../../linux/netns.ts";
-import { domainOf, encodeSocketAddress } from "./socket-address.ts";
+import { domainOf, encodeSocketAddress } from "../../linux/socket-address.ts";
 
 const PORT = 17118;
 const TIMEOUT_MS = 5_000;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { decodeSocketAddress, encodeSocketAddress } from "../../linux/socket-address.ts";
 import { checksum, decodeIcmp, encodeEchoRequest } from "./icmp.ts";
-import { decodeSocketAddress, encodeSocketAddress } from "./socket-address.ts";
 import { makeToken, parseToken } from "./token.ts";
 
 const hex = (text: string) => Uint8Array.fromHex(text.replaceAll(/\s/g, ""));

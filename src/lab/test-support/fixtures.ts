@@ -1,13 +1,14 @@
 /** Labs for tests. */
 
 import type { Result } from "../../core/result.ts";
-import { EXAMPLE } from "../example.ts";
+import { exampleFile } from "../example.ts";
+import type { Observed } from "../expectation.ts";
 import type { Lab } from "../lab.ts";
 import { parseLabFile } from "../lab-file.ts";
 
-/** The built-in lab. */
+/** The built-in lab without agents. */
 export function exampleLab(name?: string): Lab {
-  return parseLabFile(EXAMPLE, name);
+  return parseLabFile(exampleFile("static"), { name });
 }
 
 /** Two nodes, one subnet, IPv4 alone, nobody outside. */
@@ -20,8 +21,13 @@ nodes:
   - {name: a, subnet: lan, pods: [x]}
   - {name: b, subnet: lan, pods: [y]}
 `,
-    name,
+    { name },
   );
+}
+
+/** What is known of pods that host-local gave addresses to: nothing of their links. */
+export function exampleObserved(lab: Lab): Observed {
+  return { results: exampleResults(lab), mtus: new Map(), tunnels: new Map() };
 }
 
 /** What host-local would give to the pods of a lab: the first addresses of their node's subnets. */
