@@ -5,7 +5,8 @@
  * plugins' tools lock lie in memory for both sides alike, and nothing is left of them afterwards.
  */
 
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { AGENT_SOCKET } from "../src/core/resident.ts";
 import { createNamedNetns, enterNetns, inNetns, type Netns, openHome } from "../src/linux/netns.ts";
 import type { Sample } from "./measurement.ts";
 
@@ -14,6 +15,8 @@ export interface Side {
   readonly name: string;
   /** The folder with its plugins. */
   readonly plugins: string;
+  /** The program of an agent that runs on each of its hosts and serves the plugins. */
+  readonly agent?: string;
 }
 
 export interface Pod {
@@ -57,7 +60,47 @@ export function makeHost(side: Side): BenchHost {
   const folder = `${TOP}/${network}`;
   mkdirSync(folder, { recursive: true });
   inNetns(netns, () => Bun.spawnSync(["ip", "link", "set", "lo", "up"]));
-  return { side, netns, folder, network };
+  const host = { side, netns, folder, network };
+  if (side.agent !== undefined) waitForAgent(host, startAgent(side.agent, host));
+  return host;
+}
+
+const agents: Bun.Subprocess[] = [];
+
+function endAgents(): void {
+  for (const agent of agents) agent.kill("SIGKILL");
+}
+
+/** Starts an agent, of a cluster's node where it is configured so; it ends with this process. */
+export function startAgent(program: string, { netns, folder }: BenchHost, config: object = {}): Bun.Subprocess {
+  const log = openSync(`${folder}/agent.log`, "w");
+  writeFileSync(`${folder}/agent.json`, JSON.stringify(config));
+  const env = { PATH, TENDRIL_RUN_DIR: `${folder}/run`, TENDRIL_STATE_DIR: `${folder}/state` };
+  const cmd = [program, "agent", "--config", `${folder}/agent.json`];
+  const agent = enterNetns(netns, home, () => Bun.spawn({ cmd, env, stdin: "ignore", stdout: log, stderr: log }));
+  closeSync(log);
+  if (agents.push(agent) === 1) process.on("exit", endAgents);
+  agent.unref();
+  return agent;
+}
+
+/** The path of the socket of a host's agent. */
+export function agentSocket({ folder }: BenchHost): string {
+  return `${folder}/run/${AGENT_SOCKET}`;
+}
+
+/** Waits until an agent serves. */
+export function waitForAgent(host: BenchHost, agent: Bun.Subprocess): void {
+  const deadline = performance.now() + 10_000;
+  while (!existsSync(agentSocket(host))) {
+    if (agent.killed || performance.now() > deadline) throw new Error(`The agent does not serve: ${agentLog(host)}`);
+    Bun.sleepSync(5);
+  }
+}
+
+/** What a host's agent has told. */
+export function agentLog({ folder }: BenchHost): string {
+  return readFileSync(`${folder}/agent.log`, "utf8");
 }
 
 /** Network namespaces for so many pods. */
@@ -107,7 +150,7 @@ export async function callApart(type: string, request: Call): Promise<Outcome> {
 }
 
 /** Runs a shell command on a host. Throws unless it succeeds. */
-export function shell(host: BenchHost, command: string): void {
+export function shell(host: Pick<BenchHost, "netns">, command: string): void {
   const { exitCode, stderr } = inNetns(host.netns, () => Bun.spawnSync(["sh", "-c", command]));
   if (exitCode !== 0) throw new Error(`${command}: ${stderr.toString()}`);
 }

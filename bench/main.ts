@@ -7,12 +7,17 @@ import { writeFileSync } from "node:fs";
 import { type BenchHost, makeHost, type Side } from "./host.ts";
 import { machine } from "./machine.ts";
 import type { Measurement } from "./measurement.ts";
+import { addresses } from "./measurements/addresses.ts";
 import { bridge } from "./measurements/bridge.ts";
 import { burst, chainBurst } from "./measurements/burst.ts";
 import { chain } from "./measurements/chain.ts";
+import { clusterAttach } from "./measurements/cluster-attach.ts";
+import { clusterBurst } from "./measurements/cluster-burst.ts";
+import { clusterScale } from "./measurements/cluster-scale.ts";
 import { hostPorts, hostPortTraffic } from "./measurements/host-ports.ts";
 import { chainManyPods, manyPods } from "./measurements/many-pods.ts";
 import { masquerade } from "./measurements/masquerade.ts";
+import { modeTraffic } from "./measurements/mode-traffic.ts";
 import { plugins } from "./measurements/plugins.ts";
 import { version } from "./measurements/version.ts";
 import { type MeasurementName, measurementNames } from "./names.ts";
@@ -21,6 +26,7 @@ import { formatLines, type Line, lineOf } from "./report.ts";
 /** What scripts/bench.ts hands over. */
 export interface Task {
   readonly ours: Side;
+  readonly resident: Side;
   readonly peer: Side;
   readonly empty: string;
   readonly rounds: number;
@@ -40,8 +46,13 @@ const measurements: Readonly<Record<MeasurementName, Measurement>> = {
   "chain-burst": chainBurst,
   "host-ports": hostPorts,
   "host-port-traffic": hostPortTraffic,
+  addresses,
   "many-pods": manyPods,
   "chain-many-pods": chainManyPods,
+  "cluster-attach": clusterAttach,
+  "cluster-burst": clusterBurst,
+  "cluster-scale": clusterScale,
+  "mode-traffic": modeTraffic,
 };
 
 async function main(task: Task): Promise<void> {

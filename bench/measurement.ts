@@ -4,7 +4,7 @@ import type { BenchHost, Side } from "./host.ts";
 
 /** One run of a program, or of several at once. */
 export interface Sample {
-  /** From before the start to after the end, in milliseconds. */
+  /** From before the start to after the end, in milliseconds; or what has been counted, where the line says so. */
   readonly wall: number;
   /** Of the process and those that it waited for, user and system, in milliseconds. */
   readonly cpu: number;
@@ -29,6 +29,8 @@ export interface Comparison {
 /** What the measurements work with. */
 export interface Bench {
   readonly ours: Side;
+  /** Ours on hosts where an agent runs, which serves the plugins' calls. */
+  readonly resident: Side;
   /** The reference plugins. */
   readonly peer: Side;
   /** An empty program that was compiled as ours is. */
@@ -43,6 +45,11 @@ export interface Bench {
 export interface Measurement {
   readonly about: string;
   run(bench: Bench): Promise<readonly Comparison[]> | readonly Comparison[];
+}
+
+/** A figure that is no time, as a series of one. */
+export function count(name: string, number: number): Series {
+  return { name, samples: [{ wall: number, cpu: Number.NaN }] };
 }
 
 /** Calls each of the tasks once a round, every time beginning with another one, after a few rounds that do not count. */

@@ -9,8 +9,13 @@ export const measurementNames = [
   "chain-burst",
   "host-ports",
   "host-port-traffic",
+  "addresses",
   "many-pods",
   "chain-many-pods",
+  "cluster-attach",
+  "cluster-burst",
+  "cluster-scale",
+  "mode-traffic",
 ] as const;
 
 export type MeasurementName = (typeof measurementNames)[number];

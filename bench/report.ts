@@ -56,7 +56,7 @@ export function formatLines(lines: readonly Line[]): string {
       what,
       ...cells(measured),
       ratio: ratio.toFixed(2),
-      "cpu ratio": cpuRatio.toFixed(2),
+      "cpu ratio": Number.isNaN(cpuRatio) ? "" : cpuRatio.toFixed(2),
       goal: goal === undefined ? "" : `≤ ${goal}`,
       verdict: verdict ?? "",
     });
@@ -66,5 +66,5 @@ export function formatLines(lines: readonly Line[]): string {
 }
 
 function cells({ name, median, p95, cpu }: Figures) {
-  return { who: name, median: median.toFixed(2), p95: p95.toFixed(2), cpu: cpu.toFixed(2) };
+  return { who: name, median: median.toFixed(2), p95: p95.toFixed(2), cpu: Number.isNaN(cpu) ? "" : cpu.toFixed(2) };
 }

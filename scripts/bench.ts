@@ -68,6 +68,7 @@ async function main(): Promise<number> {
   console.log(`Against ${peers.about}\n`);
   const task: Task = {
     ours: { name: "tendril", plugins: join(root, "dist/cni") },
+    resident: { name: "tendril's agent", plugins: join(root, "dist/cni"), agent: join(root, "dist/tendril") },
     peer: { name: "reference", plugins: peers.plugins },
     empty,
     rounds,

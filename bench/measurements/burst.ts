@@ -1,7 +1,7 @@
 import { type Attached, type Attachment, addChainApart, type Chain, deleteChainApart, total } from "../chain.ts";
 import { bridgeChain, fivePlugins } from "../chains.ts";
-import { type BenchHost, makePods, type Side } from "../host.ts";
-import type { Bench, Measurement, Sample } from "../measurement.ts";
+import { type BenchHost, makePods, type Pod } from "../host.ts";
+import type { Bench, Comparison, Measurement, Sample } from "../measurement.ts";
 
 export const burst = burstOf({ what: "", pods: 100, chain: bridgeChain(), goals: { add: 0.6, del: 0.7 } });
 
@@ -14,57 +14,76 @@ interface Burst {
   readonly goals: { readonly add: number; readonly del?: number };
 }
 
-interface Contender {
-  readonly side: Side;
-  readonly host: BenchHost;
+/** One of those whose pods come and go at once. */
+export interface BurstContender {
+  readonly name: string;
+  readonly hosts: readonly BenchHost[];
+  readonly chain: Chain;
   readonly add: Sample[];
   readonly del: Sample[];
   readonly faults: Set<string>;
+}
+
+export function burstContender(name: string, hosts: readonly BenchHost[], chain: Chain): BurstContender {
+  return { name, hosts, chain, add: [], del: [], faults: new Set() };
+}
+
+/** Attaches and detaches all pods on each side, which take turns; pods are spread over a side's hosts. */
+export async function runBursts(rounds: number, pods: readonly Pod[], sides: readonly BurstContender[]): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    for (const contender of round % 2 === 0 ? sides : sides.toReversed()) {
+      const { hosts, chain } = contender;
+      const attachments = pods.map(
+        (pod, i): Attachment => ({
+          host: hosts[i % hosts.length] as BenchHost,
+          chain,
+          pod: { ...pod, id: `${pod.id}-${round}` },
+          number: i,
+        }),
+      );
+      const added = await atOnce(
+        contender.add,
+        attachments.map((each) => () => addChainApart(each)),
+      );
+      note(contender, "ADDs", added);
+      const addresses = new Set(added.map(({ result }) => addressOf(result)));
+      if (addresses.size < pods.length) contender.faults.add(`only ${addresses.size} addresses differ`);
+      const deleted = await atOnce(
+        contender.del,
+        attachments.map((each, i) => () => deleteChainApart(each, added[i]?.result)),
+      );
+      note(contender, "DELs", deleted);
+    }
+  }
+}
+
+/** The lines for ADD and DEL, which stand for `{}` in what they say. */
+export function compareBursts(
+  what: string,
+  measured: BurstContender,
+  against: BurstContender,
+  goals: { readonly add?: number; readonly del?: number } = {},
+): Comparison[] {
+  return (["add", "del"] as const).map((verb) => ({
+    what: what.replace("{}", `${verb.toUpperCase()}s`),
+    measured: { name: measured.name, samples: measured[verb] },
+    against: { name: against.name, samples: against[verb] },
+    ...(goals[verb] === undefined ? {} : { goal: goals[verb] }),
+    ...(measured.faults.size === 0 ? {} : { fault: [...measured.faults].join("; ") }),
+  }));
 }
 
 function burstOf({ what, pods: number, chain, goals }: Burst): Measurement {
   return {
     about: `${number} ADDs${what} started at once on one bridge, then ${number} DELs`,
     async run(bench: Bench) {
-      const pods = makePods(number);
-      const sides = [bench.ours, bench.peer].map(
-        (side): Contender => ({ side, host: bench.host(side), add: [], del: [], faults: new Set() }),
-      ) as [Contender, Contender];
+      const [ours, resident, peer] = [bench.ours, bench.resident, bench.peer].map((side) =>
+        burstContender(side.name, [bench.host(side)], chain),
+      ) as [BurstContender, BurstContender, BurstContender];
       const rounds = Math.max(3, Math.ceil(bench.rounds / (chain.plugins.length * 8)));
-      for (let round = 0; round < rounds; round++) {
-        for (const contender of round % 2 === 0 ? sides : sides.toReversed()) {
-          const attachments = pods.map(
-            (pod, i): Attachment => ({
-              host: contender.host,
-              chain,
-              pod: { ...pod, id: `${pod.id}-${round}` },
-              number: i,
-            }),
-          );
-          const added = await atOnce(
-            contender.add,
-            attachments.map((each) => () => addChainApart(each)),
-          );
-          note(contender, "ADDs", added);
-          const addresses = new Set(added.map(({ result }) => addressOf(result)));
-          if (addresses.size < number) contender.faults.add(`only ${addresses.size} addresses differ`);
-          const deleted = await atOnce(
-            contender.del,
-            attachments.map((each, i) => () => deleteChainApart(each, added[i]?.result)),
-          );
-          note(contender, "DELs", deleted);
-        }
-      }
-      const [ours, peer] = sides;
-      if (peer.faults.size > 0) bench.say(`  ${peer.side.name}: ${[...peer.faults].join("; ")}`);
-      const fault = ours.faults.size === 0 ? {} : { fault: [...ours.faults].join("; ") };
-      return (["add", "del"] as const).map((verb) => ({
-        what: `${number} ${verb.toUpperCase()}s${what} at once`,
-        measured: { name: ours.side.name, samples: ours[verb] },
-        against: { name: peer.side.name, samples: peer[verb] },
-        ...(goals[verb] === undefined ? {} : { goal: goals[verb] }),
-        ...fault,
-      }));
+      await runBursts(rounds, makePods(number), [ours, resident, peer]);
+      if (peer.faults.size > 0) bench.say(`  ${peer.name}: ${[...peer.faults].join("; ")}`);
+      return [resident, ours].flatMap((each) => compareBursts(`${number} {}${what} at once`, each, peer, goals));
     },
   };
 }
@@ -78,7 +97,7 @@ async function atOnce(samples: Sample[], starts: readonly (() => Promise<Attache
   return done;
 }
 
-function note({ faults }: Contender, what: string, done: readonly Attached[]): void {
+function note({ faults }: BurstContender, what: string, done: readonly Attached[]): void {
   const failures = done.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
   if (failures.length > 0) faults.add(`${failures.length} ${what} failed: ${failures[0]}`);
 }

@@ -16,12 +16,13 @@ export const plugins: Measurement = {
         bench.say(`  left out: ${subject.name}: ${missing}`);
         return [];
       }
-      const [ours, peer] = [bench.ours, bench.peer].map((side) => prepare(bench, side, subject)) as [
-        Contender,
-        Contender,
-      ];
-      interleave(bench.rounds, [ours.once, peer.once]);
-      return compare(subject.name, ours, peer, { add: 0.75 }).slice(0, 2);
+      const sides = [bench.ours, bench.resident, bench.peer].map((side) => prepare(bench, side, subject));
+      const [ours, resident, peer] = sides as [Contender, Contender, Contender];
+      interleave(
+        bench.rounds,
+        sides.map(({ once }) => once),
+      );
+      return [resident, ours].flatMap((each) => compare(subject.name, each, peer, { add: 0.75 }).slice(0, 2));
     });
   },
 };
