@@ -10,6 +10,7 @@ import { IN_VM } from "../test/support/vm.ts";
 import { readChosen, readReport, type Tally } from "./report.ts";
 import { cache } from "./setup/cache.ts";
 import { findContainerd } from "./setup/containerd.ts";
+import { findKubernetes } from "./setup/kubernetes.ts";
 import { installTools } from "./setup/packages.ts";
 import { findPeers } from "./setup/peers.ts";
 import { findVm } from "./setup/vm.ts";
@@ -25,10 +26,12 @@ const root = join(import.meta.dir, "..");
 const SUITES: readonly { readonly name: string; readonly pattern: RegExp; readonly root?: true }[] = [
   { name: "kernel", pattern: /\.kernel\.test\.ts$/, root: true },
   { name: "crash", pattern: /\.crash\.test\.ts$/, root: true },
+  { name: "cluster", pattern: /\.cluster\.test\.ts$/, root: true },
   { name: "interop", pattern: /\.interop\.test\.ts$/, root: true },
+  { name: "kubernetes", pattern: /\.kubernetes\.test\.ts$/, root: true },
   { name: "pure", pattern: /\.test\.ts$/ },
 ];
-const ORDER = ["pure", "kernel", "crash", "interop"];
+const ORDER = ["pure", "kernel", "crash", "cluster", "interop", "kubernetes"];
 /** Names of parts; other words on the command line choose files. */
 const PARTS = ["checks", ...ORDER, "vm"];
 
@@ -140,10 +143,19 @@ const vm = vmFiles.length === 0 ? undefined : findVm(cache, say);
 if (vm !== undefined) say(`Virtual machine: ${typeof vm === "string" ? vm : basename(vm.modules)}\n`);
 const containerd = isWanted("interop") ? findContainerd(cache, say) : undefined;
 if (containerd !== undefined && "problem" in containerd) say(`Without containerd 2: ${containerd.problem}`);
+const kubernetes =
+  isRoot && isWanted("kubernetes") ? findKubernetes(cache, say, { build: parts.includes("kubernetes") }) : undefined;
+if (kubernetes !== undefined && "folder" in kubernetes) runCheck("image", [process.execPath, "scripts/image.ts"]);
+if (kubernetes !== undefined && "problem" in kubernetes) say(`Without Kubernetes: ${kubernetes.problem}`);
 const environment = {
   ...(peers.plugins === undefined ? {} : { TENDRIL_PEER_PLUGINS: peers.plugins }),
   ...(peers.cnitool === undefined ? {} : { TENDRIL_PEER_CNITOOL: peers.cnitool }),
   ...(containerd !== undefined && "folder" in containerd ? { TENDRIL_CONTAINERD_2: containerd.folder } : {}),
+  ...(kubernetes === undefined
+    ? {}
+    : "folder" in kubernetes
+      ? { TENDRIL_KUBERNETES: kubernetes.folder }
+      : { TENDRIL_KUBERNETES_PROBLEM: kubernetes.problem }),
 };
 const vmFollows: Record<string, string> = typeof vm === "object" ? { TENDRIL_TEST_VM: "follows" } : {};
 for (const suite of ORDER) runSuite(suite, { ...environment, ...vmFollows });

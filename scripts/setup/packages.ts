@@ -26,6 +26,7 @@ const TOOLS: readonly Tool[] = [
   { command: "busybox", debian: "busybox-static", suits: isStatic },
   { command: "strace", debian: "strace" },
   { command: "etcd", debian: "etcd-server" },
+  { command: "bird", debian: "bird2" },
   { command: "openssl", debian: "openssl" },
   { command: "gcc", debian: "gcc libc6-dev linux-libc-dev" },
 ];

@@ -7,7 +7,7 @@ import { describe, expect } from "bun:test";
 import { pluginTypes } from "../../src/plugins/types.ts";
 import { kernelLink } from "../support/kernel.ts";
 import { type Need, needs, program, root } from "../support/needs.ts";
-import { built, ourPlugins, peerPlugins, peers } from "../support/programs.ts";
+import { built, ourPlugins, peerPlugins, peers, tendril } from "../support/programs.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
 import { deviations } from "./deviations.ts";
 import type { Verdict } from "./requirement.ts";
@@ -41,8 +41,26 @@ describe("our plugin does all that is asked of", () => {
   }
 });
 
-// The judge's control is needed once.
-if (!inVm) judgeTheControl();
+/** A plugin of each kind; what the others do goes the same way. */
+const SERVED = ["bridge", "tendril", "portmap", "tuning", "host-local"];
+
+// How calls are served, and the judge's control, are matters of no kernel.
+if (!inVm) {
+  judgeServed();
+  judgeTheControl();
+}
+
+function judgeServed(): void {
+  describe("our plugin does all that is asked of, its calls served by the node's agent,", () => {
+    for (const subject of subjects.filter(({ name }) => SERVED.includes(name))) {
+      needs(...runs, ...needOf(subject))(
+        subject.name,
+        async () => expect((await judge(ourPlugins, subject, false, tendril)).flatMap(failure)).toEqual([]),
+        PATIENCE_MS,
+      );
+    }
+  });
+}
 
 function judgeTheControl(): void {
   describe("the reference plugin does all that is asked of, but for what is listed,", () => {
@@ -63,8 +81,8 @@ function judgeTheControl(): void {
   });
 }
 
-function judge(folder: string, { name }: Subject, ipv4: boolean): Promise<Verdict[]> {
-  return judgeApart({ folders: [folder], ipv4, only: [name], requirements: chosen });
+function judge(folder: string, { name }: Subject, ipv4: boolean, agent?: string): Promise<Verdict[]> {
+  return judgeApart({ folders: [folder], agent, ipv4, only: [name], requirements: chosen });
 }
 
 function failure({ outcome, requirement, why }: Verdict): string[] {

@@ -1,7 +1,7 @@
 /** Judges a subject by requirements, each on a node of its own. */
 
 import { Deviation, type Requirement, type Verdict } from "./requirement.ts";
-import { openStage } from "./stage.ts";
+import { openStage, type Plugins } from "./stage.ts";
 import type { Subject } from "./subject.ts";
 
 export interface Trial {
@@ -11,19 +11,19 @@ export interface Trial {
 
 /** Carries out the trials, so many at a time, and tells of each as it is done. */
 export async function judgeAll(
-  folders: readonly string[],
+  plugins: Plugins,
   trials: readonly Trial[],
   atOnce: number,
   tell: (verdict: Verdict) => void,
 ): Promise<void> {
   const queue = [...trials];
   const work = async () => {
-    for (let trial = queue.shift(); trial !== undefined; trial = queue.shift()) tell(await judge(folders, trial));
+    for (let trial = queue.shift(); trial !== undefined; trial = queue.shift()) tell(await judge(plugins, trial));
   };
   await Promise.all(Array.from({ length: atOnce }, work));
 }
 
-async function judge(folders: readonly string[], { subject, requirement }: Trial): Promise<Verdict> {
+async function judge(plugins: Plugins, { subject, requirement }: Trial): Promise<Verdict> {
   const named = { subject: subject.name, requirement: requirement.id };
   const notApplicable = (why: string): Verdict => ({ ...named, outcome: "not applicable", why });
   if (requirement.of?.includes(subject.kind) === false)
@@ -31,7 +31,7 @@ async function judge(folders: readonly string[], { subject, requirement }: Trial
   const reason = subject.exempt?.[requirement.id] ?? requirement.unless?.(subject);
   if (reason !== undefined) return notApplicable(reason);
   try {
-    const stage = await openStage(folders, subject);
+    const stage = await openStage(plugins, subject);
     try {
       const { since } = requirement;
       if (since !== undefined && stage.version < since) return notApplicable(`it came with version ${since}`);

@@ -8,13 +8,11 @@ import { kernelLink } from "../support/kernel.ts";
 import { judgeAll, type Trial } from "./judge.ts";
 import type { Verdict } from "./requirement.ts";
 import { requirements } from "./requirements/all.ts";
-import { findPlugin } from "./stage.ts";
+import { findPlugin, type Plugins } from "./stage.ts";
 import { executableOf, inIpv4, type PluginConfig, type Subject, subjectsOfNetwork } from "./subject.ts";
 import { subjects as standard } from "./subjects.ts";
 
-export interface Task {
-  /** The folders of the plugins. */
-  readonly folders: readonly string[];
+export interface Task extends Plugins {
   /** The file of a network configuration, whose plugins are judged; the standard plugins where absent. */
   readonly config?: string;
   /** Capability arguments for that configuration. */
@@ -45,7 +43,7 @@ async function main(task: Task): Promise<void> {
       else tell({ subject: subject.name, requirement: requirement.id, outcome: "not applicable", why: missing });
     }
   }
-  await judgeAll(task.folders, trials, AT_ONCE, tell);
+  await judgeAll(task, trials, AT_ONCE, tell);
 }
 
 function subjectsOf({ config, capabilities = {}, only, ipv4 }: Task): readonly Subject[] {

@@ -107,18 +107,35 @@ export function findPlugin(folders: readonly string[], type: string): string | u
   return folders.map((folder) => join(folder, type)).find((path) => existsSync(path));
 }
 
-export async function openStage(folders: readonly string[], subject: Subject, version?: string): Promise<Stage> {
+/** The plugins that are judged, and how. */
+export interface Plugins {
+  /** The folders of their executables. */
+  readonly folders: readonly string[];
+  /** The program that serves the calls as the node's agent; without it each plugin's process does so by itself. */
+  readonly agent?: string | undefined;
+}
+
+export async function openStage({ folders, agent }: Plugins, subject: Subject): Promise<Stage> {
   const node = await startHost();
   try {
+    if (agent !== undefined) startAgent(node, agent);
     if (subject.given !== undefined) node.sh(subject.given);
     const supported = await supportedVersions(node, folders, subject);
     const newest = supported.at(-1) ?? "1.0.0";
     let count = 0;
-    return stageOn({ node, folders, subject, supported, next: () => count++ }, version ?? newest, "net", {});
+    return stageOn({ node, folders, subject, supported, next: () => count++ }, newest, "net", {});
   } catch (error) {
     await node.end();
     throw error;
   }
+}
+
+/** Starts the agent and waits until it serves. */
+function startAgent(node: TestHost, agent: string): void {
+  node.start([agent, "agent"], "/run/agent.log");
+  node.sh(
+    "for i in $(seq 1000); do test -S /run/tendril/agent.sock && exit; sleep 0.01; done; cat /run/agent.log; exit 1",
+  );
 }
 
 interface Common {

@@ -10,14 +10,17 @@ import { expectNothingLeft } from "../support/snapshot.ts";
 import { PEERS } from "./pair.ts";
 import { bandwidth } from "./wrong/bandwidth.ts";
 import { bridge } from "./wrong/bridge.ts";
+import { dummy } from "./wrong/dummy.ts";
 import { firewall } from "./wrong/firewall.ts";
 import { hostDevice } from "./wrong/host-device.ts";
+import { ipvlan } from "./wrong/ipvlan.ts";
 import { macvlan } from "./wrong/macvlan.ts";
 import { portmap } from "./wrong/portmap.ts";
 import { ptp } from "./wrong/ptp.ts";
 import { sbr } from "./wrong/sbr.ts";
 import { tap } from "./wrong/tap.ts";
 import { tuning } from "./wrong/tuning.ts";
+import { vlan } from "./wrong/vlan.ts";
 import { vrf } from "./wrong/vrf.ts";
 import type { PluginWrongs, Wrong } from "./wrong/wrong.ts";
 
@@ -26,7 +29,10 @@ const hosts = testHosts();
 expectNothingLeft();
 const needed = [root, goPlugin("host-local"), goPlugin("static")];
 
-for (const plugin of [bandwidth, bridge, firewall, hostDevice, macvlan, portmap, ptp, sbr, tap, tuning, vrf]) {
+const ofInterfaces = [bridge, dummy, hostDevice, ipvlan, macvlan, ptp, tap, vlan];
+const chained = [bandwidth, firewall, portmap, sbr, tuning, vrf];
+
+for (const plugin of [...ofInterfaces, ...chained]) {
   describe.concurrent(`${plugin.type}: refused is`, () => {
     for (const each of plugin.list) {
       const test = needs(...needed, goPlugin(plugin.type), ...(each.need === undefined ? [] : [each.need]));

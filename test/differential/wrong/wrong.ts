@@ -11,6 +11,7 @@ export const ENVIRONMENT = 4;
 export const FILE = 5;
 export const DECODE = 6;
 export const CONFIG = 7;
+export const TRY_AGAIN = 11;
 export const KERNEL = 100;
 export const FEATURE = 101;
 export const ADDRESS = 102;
