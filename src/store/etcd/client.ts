@@ -6,6 +6,7 @@
  */
 
 import { TendrilError } from "../../core/errors.ts";
+import { isRefusal } from "../refusal.ts";
 import { StoreUnavailableError } from "../store.ts";
 
 export interface EtcdOptions {
@@ -141,18 +142,6 @@ export class EtcdClient {
 
 function unavailable(method: string, cause: unknown): StoreUnavailableError {
   return new StoreUnavailableError(`etcd does not answer ${method}`, { cause });
-}
-
-/** Nobody was there to take the request: as the runtime says it of a socket, and of a name. */
-const REFUSALS: ReadonlySet<unknown> = new Set([
-  "ECONNREFUSED",
-  "ConnectionRefused",
-  "ENOTFOUND",
-  "FailedToOpenSocket",
-]);
-
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && "code" in error && REFUSALS.has(error.code);
 }
 
 function isForgottenToken(error: Error): boolean {

@@ -1,8 +1,8 @@
 /** Sessions as etcd's leases: granted, kept alive three times in their life, and gone with their keys when not. */
 
+import { sleep } from "../sleep.ts";
 import { type Session, StoreUnavailableError } from "../store.ts";
 import { type EtcdClient, EtcdError } from "./client.ts";
-import { sleep } from "./watch.ts";
 
 /** gRPC's code for a lease that is gone. */
 const NOT_FOUND = 5;

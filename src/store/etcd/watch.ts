@@ -1,5 +1,6 @@
 /** Watching keys of etcd, across connections that end and servers that come back. */
 
+import { sleep } from "../sleep.ts";
 import { CompactedError, type Revision, StoreUnavailableError } from "../store.ts";
 import type { EtcdClient } from "./client.ts";
 import type { KeyValue } from "./etcd-store.ts";
@@ -57,18 +58,4 @@ function cancelled({ compact_revision, cancel_reason }: WatchAnswer, next: bigin
   }
   // Such as a server that leaves the cluster: another one takes over.
   return new StoreUnavailableError(`etcd has cancelled a watch: ${cancel_reason ?? "no reason given"}`);
-}
-
-/** Resolves after some milliseconds, or at once when the signal comes. */
-export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener("abort", done);
-    if (signal.aborted) done();
-  });
 }

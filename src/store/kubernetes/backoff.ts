@@ -1,5 +1,7 @@
 /** Waiting between attempts, each longer than the one before, and nobody at the same time as everybody else. */
 
+import { sleep } from "../sleep.ts";
+
 /** Milliseconds. */
 const FIRST = 250;
 const MOST = 15_000;
@@ -18,18 +20,4 @@ export class Backoff {
   reset(): void {
     this.#next = FIRST;
   }
-}
-
-/** Resolves after some milliseconds, or at once when the signal comes. */
-export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener("abort", done);
-    if (signal.aborted) done();
-  });
 }

@@ -6,9 +6,10 @@
  */
 
 import { TendrilError } from "../../core/errors.ts";
+import { isRefusal } from "../refusal.ts";
+import { sleep } from "../sleep.ts";
 import { StoreUnavailableError } from "../store.ts";
 import type { Access, AccessSource } from "./access.ts";
-import { sleep } from "./backoff.ts";
 
 export interface ApiRequest {
   /** GET unless given. */
@@ -234,18 +235,6 @@ function unavailable(request: ApiRequest, message?: string, cause?: unknown): St
     return new StoreUnavailableError(`The API server does not answer ${describe(request)}`, { cause });
   }
   return new StoreUnavailableError(`The API server cannot serve ${describe(request)}: ${message}`);
-}
-
-/** Nobody was there to take the request: as the runtime says it of a socket, and of a name. */
-const REFUSALS: ReadonlySet<unknown> = new Set([
-  "ECONNREFUSED",
-  "ConnectionRefused",
-  "ENOTFOUND",
-  "FailedToOpenSocket",
-]);
-
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && "code" in error && REFUSALS.has(error.code);
 }
 
 /** A Status, or the few words that stand for one. */

@@ -4,6 +4,7 @@
  * A change is a JSON patch of the document alone, so labels, owners and the status that others have written stay.
  */
 
+import { sleep } from "../sleep.ts";
 import {
   type Change,
   CompactedError,
@@ -17,7 +18,6 @@ import {
   type Store,
   StoreUnavailableError,
 } from "../store.ts";
-import { sleep } from "./backoff.ts";
 import { ApiClient, ApiError, type ApiRequest, type ClientOptions } from "./client.ts";
 import { type ApiObject, clusterResources, NAMESPACE, type Resource } from "./resources.ts";
 import { JSON_PATCH, LeaseSessions, orMissing, SESSION_LABEL } from "./session.ts";

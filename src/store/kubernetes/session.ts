@@ -6,8 +6,8 @@
  * Time is each observer's own: clocks are not compared. A document that nobody looks at stays until somebody does.
  */
 
+import { sleep } from "../sleep.ts";
 import { type Session, StoreUnavailableError } from "../store.ts";
-import { sleep } from "./backoff.ts";
 import { type ApiClient, ApiError } from "./client.ts";
 import { type ApiObject, GROUP, type LeaseSpec, leaseOf, leasesPath, microTime } from "./resources.ts";
 
