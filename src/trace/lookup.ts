@@ -1,20 +1,8 @@
 /** Route lookups as the kernel makes them for a packet of its own, or for one that has come in by a link. */
 
-import { familyOf } from "../core/ip.ts";
-import { AF_INET, AF_INET6 } from "../linux/libc.ts";
 import { NetlinkError } from "../linux/netlink/error.ts";
-import { request } from "../linux/netlink/message.ts";
-import { type Route, RTN_LOCAL, RTN_UNICAST, routeMessage } from "../linux/netlink/rtnetlink/route.ts";
+import { askRoute, type Route, type RouteQuestion, RTN_LOCAL, RTN_UNICAST } from "../linux/netlink/rtnetlink/route.ts";
 import type { NetlinkSocket } from "../linux/netlink/socket.ts";
-
-const RTM_GETROUTE = 26;
-
-export interface LookupQuestion {
-  readonly destination: string;
-  readonly source?: string;
-  /** Index of the link that it comes in by. */
-  readonly input?: number;
-}
 
 export interface LookupAnswer {
   readonly route?: Pick<Route, "outputIndex" | "gateway"> & { readonly local: boolean };
@@ -30,26 +18,9 @@ const REFUSING_TYPES: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** What the kernel would do; its refusal is an answer, too. */
-export function lookUp(socket: NetlinkSocket, { destination, source, input }: LookupQuestion): LookupAnswer {
-  const family = familyOf(destination);
-  const bits = family === 4 ? 32 : 128;
-  const which: Route = {
-    family: family === 4 ? AF_INET : AF_INET6,
-    destinationLength: bits,
-    sourceLength: source === undefined ? 0 : bits,
-    tos: 0,
-    table8: 0,
-    protocol: 0,
-    scope: 0,
-    type: 0,
-    flags: 0,
-    destination,
-    source,
-    inputIndex: input,
-  };
+export function lookUp(socket: NetlinkSocket, question: RouteQuestion): LookupAnswer {
   try {
-    const { payload } = socket.get(request(`look up route to ${destination}`, RTM_GETROUTE, 0, routeMessage, which));
-    const { type, outputIndex, gateway } = routeMessage.read(payload);
+    const { type, outputIndex, gateway } = askRoute(socket, question);
     if (type !== RTN_UNICAST && type !== RTN_LOCAL) return { refusal: REFUSING_TYPES.get(type) ?? `type ${type}` };
     return { route: { outputIndex, gateway, local: type === RTN_LOCAL } };
   } catch (error) {

@@ -6,11 +6,12 @@ import { AF_BRIDGE, AF_INET, AF_INET6 } from "../linux/libc.ts";
 import { listAddresses } from "../linux/netlink/rtnetlink/address.ts";
 import { IFF_UP, type KernelLink, listLinks } from "../linux/netlink/rtnetlink/link/link.ts";
 import { listNeighbours, type Neighbour, NTF_SELF } from "../linux/netlink/rtnetlink/neighbour.ts";
+import type { RouteQuestion } from "../linux/netlink/rtnetlink/route.ts";
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from "../linux/netlink/socket.ts";
 import { closeNetns, inNetns, type Netns, openCurrentNetns, openNetns } from "../linux/netns.ts";
 import { readRuleset, type TableContent } from "../linux/nftables/ruleset.ts";
 import { readSysctl } from "../linux/sysctl.ts";
-import { type LookupAnswer, type LookupQuestion, lookUp } from "./lookup.ts";
+import { type LookupAnswer, lookUp } from "./lookup.ts";
 import { namespaceNumber } from "./nsid.ts";
 
 /** @see linux/if.h */
@@ -76,7 +77,7 @@ export class View {
     return other.link(link.link);
   }
 
-  lookUp(question: LookupQuestion): LookupAnswer {
+  lookUp(question: RouteQuestion): LookupAnswer {
     return lookUp(this.#route, question);
   }
 

@@ -280,27 +280,43 @@ function dumpRoutes(socket: NetlinkSocket, which: Route): Reply[] {
  * the kernel knows none or is told to refuse. Throws NetlinkError.
  */
 export function lookUpRoute(socket: NetlinkSocket, address: string): Route | undefined {
-  const family = familyOf(address);
+  try {
+    return askRoute(socket, { destination: address });
+  } catch (error) {
+    // What the types unreachable, prohibit and blackhole stand for, and what there is without any route.
+    if (error instanceof NetlinkError && NO_WAY.has(error.code)) return undefined;
+    throw error;
+  }
+}
+
+/** A packet: of this host where it does not come in by a link. */
+export interface RouteQuestion {
+  readonly destination: string;
+  readonly source?: string;
+  /** Index of the link that it comes in by. */
+  readonly input?: number;
+}
+
+/** The route that a packet would take. Throws NetlinkError, also where the kernel refuses to send it. */
+export function askRoute(socket: NetlinkSocket, { destination, source, input }: RouteQuestion): Route {
+  const family = familyOf(destination);
+  const bits = family === 4 ? 32 : 128;
   const which: Route = {
     family: family === 4 ? AF_INET : AF_INET6,
-    destinationLength: family === 4 ? 32 : 128,
-    sourceLength: 0,
+    destinationLength: bits,
+    sourceLength: source === undefined ? 0 : bits,
     tos: 0,
     table8: 0,
     protocol: 0,
     scope: 0,
     type: 0,
     flags: 0,
-    destination: address,
+    destination,
+    source,
+    inputIndex: input,
   };
-  try {
-    const { payload } = socket.get(request(`look up route to ${address}`, RTM_GETROUTE, 0, routeMessage, which));
-    return routeMessage.read(payload);
-  } catch (error) {
-    // What the types unreachable, prohibit and blackhole stand for, and what there is without any route.
-    if (error instanceof NetlinkError && NO_WAY.has(error.code)) return undefined;
-    throw error;
-  }
+  const { payload } = socket.get(request(`look up route to ${destination}`, RTM_GETROUTE, 0, routeMessage, which));
+  return routeMessage.read(payload);
 }
 
 const NO_WAY: ReadonlySet<string> = new Set(["ENETUNREACH", "EHOSTUNREACH", "EACCES", "EINVAL"]);
