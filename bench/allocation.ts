@@ -1,8 +1,8 @@
 /** How fast a node gives addresses, and how often it writes to the store for them. */
 
 import { Addresses } from "../src/agent/addresses.ts";
-import { clusterStore } from "../src/agent/cluster-store.ts";
 import { Membership } from "../src/agent/membership.ts";
+import { clusterStore } from "../src/cluster/cluster-store.ts";
 import { poolDocuments } from "../src/core/cluster.ts";
 import { AddressTable } from "../src/ipam/cluster/address-table.ts";
 import { ownerName } from "../src/ipam/cluster/owner.ts";

@@ -1,7 +1,7 @@
 /** A large cluster, of which one node has an agent; all others are documents. */
 
 import { mkdirSync } from "node:fs";
-import { clusterStore } from "../../src/agent/cluster-store.ts";
+import { clusterStore } from "../../src/cluster/cluster-store.ts";
 import { DOCUMENT_VERSION } from "../../src/core/cluster.ts";
 import { listRoutes } from "../../src/linux/netlink/rtnetlink/route.ts";
 import { NETLINK_ROUTE, NetlinkSocket } from "../../src/linux/netlink/socket.ts";

@@ -5,6 +5,7 @@
  * each address once. So an ADD needs the store only when the node's blocks are used up.
  */
 
+import type { ClusterStore } from "../cluster/cluster-store.ts";
 import { formatCidr } from "../core/cidr.ts";
 import { type PoolRecord, selects } from "../core/cluster.ts";
 import { AddressError, TryAgainError } from "../core/errors.ts";
@@ -12,7 +13,6 @@ import { addressBits, type Family, formatIp, parseIp } from "../core/ip.ts";
 import { type AddressTable, type GivenAddress, WARM } from "../ipam/cluster/address-table.ts";
 import { blockName, blockOf, gatewayOf, isUsable } from "../ipam/cluster/blocks.ts";
 import type { Document } from "../store/collection.ts";
-import type { ClusterStore } from "./cluster-store.ts";
 import { type AddressesOptions, apartOf, reservationOfPool } from "./holdings.ts";
 import type { Membership } from "./membership.ts";
 import { familiesOf, NodeBlocks } from "./node-blocks.ts";

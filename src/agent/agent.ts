@@ -1,12 +1,13 @@
 /** The agent's life: from its configuration to the signal that ends it. */
 
+import type { Log } from "../cluster/log.ts";
+import { type Server, serveMetrics } from "../cluster/metrics-server.ts";
 import type { AttachmentKey } from "../core/names.ts";
 import type { ResidentAnswer, ResidentCall } from "../core/resident.ts";
 import type { AgentConfig } from "./config.ts";
-import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { ClusterNode } from "./node.ts";
-import { type Server, serveMetrics, serveSocket } from "./server.ts";
+import { serveSocket } from "./server.ts";
 import { claimRunFolder } from "./sole.ts";
 import { nodeStatus } from "./status.ts";
 import { VERSION } from "./version.ts";

@@ -1,11 +1,11 @@
 /** BGP: what the node's BIRD is told whenever the cluster or the node is another. */
 
+import type { Log } from "../cluster/log.ts";
 import { errorMessage } from "../core/errors.ts";
 import type { LocalNode } from "../modes/mode.ts";
 import { Bird } from "./bird.ts";
 import { birdConfig } from "./bird-config.ts";
 import type { ClusterConfig } from "./config.ts";
-import type { Log } from "./log.ts";
 import type { Picture } from "./picture.ts";
 
 export interface BgpOptions {

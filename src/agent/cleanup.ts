@@ -1,6 +1,8 @@
 /** Taking away all that an agent has made of a node's network: what `tendril agent cleanup` does once the agent is gone. */
 
 import { rmSync } from "node:fs";
+import { clusterStore } from "../cluster/cluster-store.ts";
+import { giveUpNode } from "../cluster/reclaim.ts";
 import { errorMessage, TryAgainError } from "../core/errors.ts";
 import { AGENT_SOCKET } from "../core/resident.ts";
 import { releaseFolder } from "../ipam/cluster/offline.ts";
@@ -17,11 +19,9 @@ import { kernelKinds } from "../resources/kinds.ts";
 import { openStore } from "../store/open.ts";
 import { Bird } from "./bird.ts";
 import { removeBirdRoutes } from "./bird-routes.ts";
-import { clusterStore } from "./cluster-store.ts";
 import type { ClusterConfig } from "./config.ts";
 import { OWNED } from "./network.ts";
 import { networkConfigText, removeNetworkConfig } from "./network-config.ts";
-import { giveUpNode } from "./reclaim.ts";
 
 export interface CleanupOptions {
   readonly config: ClusterConfig;

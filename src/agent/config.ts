@@ -2,6 +2,7 @@
 
 import { hostname } from "node:os";
 import { parse } from "yaml";
+import { LOG_LEVELS, type LogLevel } from "../cluster/log.ts";
 import { MODES, type ModeName } from "../core/cluster.ts";
 import { ConfigError, DecodeError, errorMessage } from "../core/errors.ts";
 import { type Family, familyOf } from "../core/ip.ts";
@@ -20,7 +21,6 @@ import {
   withDefault,
 } from "../core/schema.ts";
 import { type BgpSettings, bgpSettings } from "./bird-settings.ts";
-import { LOG_LEVELS, type LogLevel } from "./log.ts";
 
 /** Of the cluster that the node is one of. */
 export interface ClusterConfig {

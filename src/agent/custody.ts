@@ -3,18 +3,18 @@
  * when their pods are gone without a word. What the kernel remembers of an address goes with it.
  */
 
+import type { ClusterStore } from "../cluster/cluster-store.ts";
+import type { Log } from "../cluster/log.ts";
+import { repeat } from "../cluster/repeat.ts";
 import { errorMessage } from "../core/errors.ts";
 import type { AddressTable } from "../ipam/cluster/address-table.ts";
 import { bootId } from "../linux/boot.ts";
 import { uptime } from "../linux/uptime.ts";
 import type { Addresses } from "./addresses.ts";
-import type { ClusterStore } from "./cluster-store.ts";
 import { addressFlusher, LateFlusher } from "./flush.ts";
 import { Garbage } from "./garbage.ts";
 import { type ClusterIpam, clusterIpam, netnsId } from "./ipam.ts";
-import type { Log } from "./log.ts";
 import { ReleaseNotes } from "./release-notes.ts";
-import { repeat } from "./repeat.ts";
 
 export interface CustodyOptions {
   readonly runFolder: string;

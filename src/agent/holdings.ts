@@ -1,11 +1,11 @@
 /** What the parts of a node's addresses have in common: where they lie, and how a block's document is changed. */
 
+import type { ClusterStore } from "../cluster/cluster-store.ts";
+import { ifUnchanged } from "../cluster/reclaim.ts";
 import { type BlockRecord, NOBODY } from "../core/cluster.ts";
 import type { AddressTable } from "../ipam/cluster/address-table.ts";
 import type { Document, Documents } from "../store/collection.ts";
-import type { ClusterStore } from "./cluster-store.ts";
 import type { Membership } from "./membership.ts";
-import { ifUnchanged } from "./reclaim.ts";
 
 export interface AddressesOptions {
   /** Milliseconds of a clock that goes on across restarts, for the table. */

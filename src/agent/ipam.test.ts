@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type ClusterStore, clusterStore } from "../cluster/cluster-store.ts";
 import { DOCUMENT_VERSION, type PoolRecord, poolDocuments } from "../core/cluster.ts";
 import type { Call } from "../core/plugin.ts";
 import type { Result } from "../core/result.ts";
@@ -9,7 +10,6 @@ import { AddressTable } from "../ipam/cluster/address-table.ts";
 import { makeCall, networkConfig, type TestCall } from "../ipam/test-support/call.ts";
 import { DirectoryStore } from "../store/directory/directory-store.ts";
 import { Addresses } from "./addresses.ts";
-import { type ClusterStore, clusterStore } from "./cluster-store.ts";
 import { type ClusterIpam, clusterIpam, isClusterIpam } from "./ipam.ts";
 import { Membership } from "./membership.ts";
 

@@ -5,6 +5,7 @@
  * verbs themselves only look at the node's own table, so they do not wait, and DEL works while the store is away.
  */
 
+import type { ClusterStore } from "../cluster/cluster-store.ts";
 import { parseCidr } from "../core/cidr.ts";
 import { AddressError, NotAvailableError, TryAgainError, VerificationError } from "../core/errors.ts";
 import { formatIp, parseIp } from "../core/ip.ts";
@@ -17,7 +18,6 @@ import { addressInRange, parseWhereabouts, type WhereaboutsRange } from "../ipam
 import { closeNetns, openNetnsIfExists } from "../linux/netns.ts";
 import { StoreUnavailableError } from "../store/store.ts";
 import type { Addresses, AddressRequest } from "./addresses.ts";
-import type { ClusterStore } from "./cluster-store.ts";
 import { ensurePool } from "./pools.ts";
 import { AddressMovesError } from "./reservations.ts";
 

@@ -7,9 +7,9 @@
  * stopped giving addresses by the time at which another can have them; no two clocks are compared.
  */
 
+import type { ClusterStore } from "../cluster/cluster-store.ts";
 import { DOCUMENT_VERSION, type HeartbeatRecord, HOSTNAME_LABEL, type NodeRecord } from "../core/cluster.ts";
 import { ConflictingWriteError } from "../store/store.ts";
-import type { ClusterStore } from "./cluster-store.ts";
 
 /** What others are to know of a node. */
 export type NodeFields = Omit<NodeRecord, "version" | "epoch" | "gone">;

@@ -3,6 +3,9 @@
  * machine change.
  */
 
+import type { ClusterStore } from "../cluster/cluster-store.ts";
+import type { Log } from "../cluster/log.ts";
+import { repeat } from "../cluster/repeat.ts";
 import { errorMessage } from "../core/errors.ts";
 import { familyOf } from "../core/ip.ts";
 import { attachmentMac } from "../core/names.ts";
@@ -27,14 +30,11 @@ import { watchOwned } from "../plan/watch-owned.ts";
 import { Kernel } from "../resources/kernel.ts";
 import { kernelKinds } from "../resources/kinds.ts";
 import { Bgp } from "./bgp.ts";
-import type { ClusterStore } from "./cluster-store.ts";
 import type { ClusterConfig } from "./config.ts";
-import type { Log } from "./log.ts";
 import type { NodeFields } from "./membership.ts";
 import type { Metrics } from "./metrics.ts";
 import { Picture } from "./picture.ts";
 import { type Probed, Probing } from "./probing.ts";
-import { repeat } from "./repeat.ts";
 import { watchUplinks } from "./uplink-watch.ts";
 import { listUplinks, nodeAddresses, wayMtus } from "./uplinks.ts";
 import { VERSION } from "./version.ts";

@@ -6,6 +6,7 @@
  * document has been written again, which makes a late change of its earlier state fail.
  */
 
+import { ifUnchanged } from "../cluster/reclaim.ts";
 import { formatCidr } from "../core/cidr.ts";
 import { type BlockRecord, cidrOf, DOCUMENT_VERSION, NOBODY, type PoolRecord, selects } from "../core/cluster.ts";
 import { TryAgainError } from "../core/errors.ts";
@@ -25,7 +26,6 @@ import {
   takenIn,
 } from "./holdings.ts";
 import { Lending } from "./lending.ts";
-import { ifUnchanged } from "./reclaim.ts";
 
 const FAMILIES: readonly Family[] = [4, 6];
 

@@ -5,6 +5,9 @@
  */
 
 import { randomUUID } from "node:crypto";
+import { type ClusterStore, clusterStore } from "../cluster/cluster-store.ts";
+import type { Log } from "../cluster/log.ts";
+import { Reclaim } from "../cluster/reclaim.ts";
 import { DOCUMENT_VERSION, HOSTNAME_LABEL, type PoolRecord } from "../core/cluster.ts";
 import { errorMessage } from "../core/errors.ts";
 import { AddressTable } from "../ipam/cluster/address-table.ts";
@@ -14,15 +17,12 @@ import type { Warn } from "../store/collection.ts";
 import { openStore } from "../store/open.ts";
 import { ConflictingWriteError, type Store, StoreUnavailableError } from "../store/store.ts";
 import { Addresses } from "./addresses.ts";
-import { type ClusterStore, clusterStore } from "./cluster-store.ts";
 import type { ClusterConfig } from "./config.ts";
 import { Custody } from "./custody.ts";
-import type { Log } from "./log.ts";
 import { Membership } from "./membership.ts";
 import type { Metrics, NodeFigures } from "./metrics.ts";
 import { Network } from "./network.ts";
 import { networkConfigText, writeNetworkConfig } from "./network-config.ts";
-import { Reclaim } from "./reclaim.ts";
 import { Standing } from "./standing.ts";
 import { StoreHealth } from "./store-health.ts";
 

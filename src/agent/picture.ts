@@ -4,12 +4,12 @@
  * A store that is away leaves the picture as it was: what the node has learnt goes on to hold.
  */
 
+import type { ClusterStore } from "../cluster/cluster-store.ts";
 import type { BlockRecord, NodeRecord, PoolRecord, ReservationRecord } from "../core/cluster.ts";
 import { hash64 } from "../core/names.ts";
 import { isRouted, Prefixes } from "../ipam/cluster/prefixes.ts";
 import type { Peer } from "../modes/mode.ts";
 import type { Collection, Documents } from "../store/collection.ts";
-import type { ClusterStore } from "./cluster-store.ts";
 
 /** What has changed since the last time. */
 export interface Changes {

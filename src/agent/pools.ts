@@ -1,10 +1,10 @@
 /** Pools that are made at their first use, beside those that the operator makes. */
 
+import type { ClusterStore } from "../cluster/cluster-store.ts";
+import { ifUnchanged } from "../cluster/reclaim.ts";
 import type { PoolRecord } from "../core/cluster.ts";
 import { ConfigError } from "../core/errors.ts";
 import { offGrid } from "../ipam/cluster/grid.ts";
-import type { ClusterStore } from "./cluster-store.ts";
-import { ifUnchanged } from "./reclaim.ts";
 
 /**
  * Makes a pool unless it is there. Throws ConfigError, which names `field`, when another pool has addresses of it in

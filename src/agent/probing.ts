@@ -3,11 +3,11 @@
  * something does not come through, and from time to time.
  */
 
+import type { Log } from "../cluster/log.ts";
+import { repeat } from "../cluster/repeat.ts";
 import { type Family, familyOf } from "../core/ip.ts";
 import { type Echo, listenEcho } from "./echo.ts";
-import type { Log } from "./log.ts";
 import { type ProbeResult, type ProbeTarget, probe } from "./probe.ts";
-import { repeat } from "./repeat.ts";
 
 /** A node to be probed. */
 export interface Probed {

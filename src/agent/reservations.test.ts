@@ -2,13 +2,13 @@
 
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { MemoryStore } from "../../test/support/memory-store.ts";
+import { type ClusterStore, clusterStore } from "../cluster/cluster-store.ts";
+import { Reclaim } from "../cluster/reclaim.ts";
 import { type BlockRecord, DOCUMENT_VERSION, poolDocuments } from "../core/cluster.ts";
 import { AddressTable } from "../ipam/cluster/address-table.ts";
 import type { Revision } from "../store/store.ts";
 import { Addresses } from "./addresses.ts";
-import { type ClusterStore, clusterStore } from "./cluster-store.ts";
 import { Membership } from "./membership.ts";
-import { Reclaim } from "./reclaim.ts";
 
 const GRACE = 1000;
 

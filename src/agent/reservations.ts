@@ -25,6 +25,7 @@
  * crash may come in between, and then the next `tend` of the block's node, or the next ADD, does it.
  */
 
+import { ifUnchanged } from "../cluster/reclaim.ts";
 import { formatCidr } from "../core/cidr.ts";
 import {
   type BlockRecord,
@@ -53,7 +54,6 @@ import {
   without,
   writeBlock,
 } from "./holdings.ts";
-import { ifUnchanged } from "./reclaim.ts";
 
 /** The address is on its way from another node: the next call may find it here. */
 export class AddressMovesError extends TryAgainError {}

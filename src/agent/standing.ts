@@ -3,16 +3,16 @@
  * gone are given up.
  */
 
+import type { ClusterStore } from "../cluster/cluster-store.ts";
+import type { Log } from "../cluster/log.ts";
+import type { Reclaim } from "../cluster/reclaim.ts";
+import { type Repeated, repeat } from "../cluster/repeat.ts";
 import { HOSTNAME_LABEL, type NodeRecord } from "../core/cluster.ts";
 import type { AddressTable } from "../ipam/cluster/address-table.ts";
 import { ConflictingWriteError, StoreUnavailableError } from "../store/store.ts";
 import type { Addresses } from "./addresses.ts";
-import type { ClusterStore } from "./cluster-store.ts";
-import type { Log } from "./log.ts";
 import type { Membership, NodeFields } from "./membership.ts";
 import type { Picture, Stirs } from "./picture.ts";
-import type { Reclaim } from "./reclaim.ts";
-import { type Repeated, repeat } from "./repeat.ts";
 import type { StoreHealth } from "./store-health.ts";
 
 export interface StandingOptions {

@@ -1,7 +1,7 @@
 /** Whether the store answers, and since when it does or does not. */
 
+import type { Log } from "../cluster/log.ts";
 import type { StoreUnavailableError } from "../store/store.ts";
-import type { Log } from "./log.ts";
 
 export class StoreHealth {
   readonly #log: Log;

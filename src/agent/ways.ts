@@ -4,6 +4,7 @@
  * Each other node is an owner of its own, so a change of one is work for that one.
  */
 
+import type { Log } from "../cluster/log.ts";
 import { errorMessage } from "../core/errors.ts";
 import { addressBits, type Family, familyOf } from "../core/ip.ts";
 import type { AddressResource, Resource } from "../core/plan.ts";
@@ -11,7 +12,6 @@ import { modes } from "../modes/index.ts";
 import type { LocalNode, ModeSettings, Peer } from "../modes/mode.ts";
 import { planNodeBase, planPeerBase } from "../modes/node.ts";
 import type { Reconciler } from "../plan/reconcile.ts";
-import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Picture } from "./picture.ts";
 

@@ -2,7 +2,7 @@
 
 import { type Command, InvalidArgumentError } from "commander";
 import { parse } from "yaml";
-import { type ClusterStore, clusterStore } from "../agent/cluster-store.ts";
+import { type ClusterStore, clusterStore } from "../cluster/cluster-store.ts";
 import { ConfigError, TendrilError } from "../core/errors.ts";
 import { object, optional, text } from "../core/schema.ts";
 import { readTextIfExists } from "../linux/file.ts";

@@ -1,7 +1,7 @@
 /** The operator's word that a node is gone for good. */
 
-import type { ClusterStore } from "../agent/cluster-store.ts";
-import { giveUpNode, Reclaim } from "../agent/reclaim.ts";
+import type { ClusterStore } from "../cluster/cluster-store.ts";
+import { giveUpNode, Reclaim } from "../cluster/reclaim.ts";
 import type { NodeRecord } from "../core/cluster.ts";
 import { ConflictError, TendrilError } from "../core/errors.ts";
 import type { Document } from "../store/collection.ts";

@@ -5,8 +5,8 @@
  * again after it; when somebody has come in between, the change is taken back.
  */
 
-import type { ClusterStore } from "../agent/cluster-store.ts";
-import { ifUnchanged } from "../agent/reclaim.ts";
+import type { ClusterStore } from "../cluster/cluster-store.ts";
+import { ifUnchanged } from "../cluster/reclaim.ts";
 import { cidrContains, networkOf } from "../core/cidr.ts";
 import { type BlockRecord, cidrOf, DOCUMENT_VERSION, type PoolRecord, poolDocuments } from "../core/cluster.ts";
 import { ConfigError, ConflictError, TendrilError } from "../core/errors.ts";

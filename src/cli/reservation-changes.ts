@@ -1,7 +1,7 @@
 /** Addresses kept for an owner, and given free again. */
 
-import type { ClusterStore } from "../agent/cluster-store.ts";
-import { ifUnchanged } from "../agent/reclaim.ts";
+import type { ClusterStore } from "../cluster/cluster-store.ts";
+import { ifUnchanged } from "../cluster/reclaim.ts";
 import {
   DOCUMENT_VERSION,
   isOver,

@@ -1,6 +1,6 @@
 /** What the cluster's documents say of an address: whose node it is. */
 
-import type { ClusterStore } from "../agent/cluster-store.ts";
+import type { ClusterStore } from "../cluster/cluster-store.ts";
 import { cidrContains } from "../core/cidr.ts";
 import { type BlockRecord, cidrOf, NOBODY, type NodeRecord, type PoolRecord } from "../core/cluster.ts";
 import { parseIp } from "../core/ip.ts";

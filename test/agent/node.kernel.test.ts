@@ -2,7 +2,7 @@
 
 import { beforeAll, describe, expect } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { clusterStore } from "../../src/agent/cluster-store.ts";
+import { clusterStore } from "../../src/cluster/cluster-store.ts";
 import type { NodeRecord } from "../../src/core/cluster.ts";
 import { openStore } from "../../src/store/open.ts";
 import { type RunningAgent, stateFolder, testAgents, until } from "../support/agent.ts";

@@ -6,6 +6,8 @@
 
 import { type Random, randomFrom } from "../../../test/support/random.ts";
 import { type SimulatedProcess, SimulatedStore } from "../../../test/support/simulated-store.ts";
+import { clusterStore } from "../../cluster/cluster-store.ts";
+import { Reclaim } from "../../cluster/reclaim.ts";
 import {
   type BlockRecord,
   DOCUMENT_VERSION,
@@ -18,9 +20,7 @@ import { AddressError, TryAgainError } from "../../core/errors.ts";
 import { AddressTable } from "../../ipam/cluster/address-table.ts";
 import { ConflictingWriteError, type Store, StoreUnavailableError } from "../../store/store.ts";
 import { Addresses } from "../addresses.ts";
-import { clusterStore } from "../cluster-store.ts";
 import { Membership } from "../membership.ts";
-import { Reclaim } from "../reclaim.ts";
 
 const ACTIONS = 60;
 const GRACE = 1000;

@@ -4,7 +4,7 @@ import { afterAll } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ClusterStore, clusterStore } from "../../agent/cluster-store.ts";
+import { type ClusterStore, clusterStore } from "../../cluster/cluster-store.ts";
 import type { BlockRecord, NodeRecord, PoolRecord } from "../../core/cluster.ts";
 import { cidrOf } from "../../core/cluster.ts";
 import { blockName } from "../../ipam/cluster/blocks.ts";

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { type Server, serveMetrics } from "./server.ts";
+import { type Server, serveMetrics } from "./metrics-server.ts";
 
 const PORT = 39_095;
 let server: Server | undefined;
