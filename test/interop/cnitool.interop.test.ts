@@ -5,8 +5,9 @@
 
 import { describe, expect } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
+import type { Finished } from "../support/command.ts";
 import { held } from "../support/held.ts";
-import { type Finished, type TestHost, testHost } from "../support/host.ts";
+import { type TestHost, testHost } from "../support/host.ts";
 import { needs, program, root } from "../support/needs.ts";
 import { built, cnitool, hasCnitool, ourPlugins, peerPlugins, peers, tendril } from "../support/programs.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";

@@ -1,25 +1,20 @@
 /** Agents that meet in Kubernetes itself: no store but the API server, which is started again meanwhile. */
 
-import { afterAll, describe, expect } from "bun:test";
+import { describe, expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import { customResourceDefinitions } from "../../src/store/kubernetes/crds.ts";
 import { needs } from "../support/needs.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
 import { startAgents } from "./agents.ts";
-import { kubernetesNeeds, kubernetesPrograms } from "./built.ts";
-import { type Cluster, startCluster } from "./cluster.ts";
+import { podsOf } from "./asking.ts";
+import { kubernetesNeeds } from "./built.ts";
 import { urlHost } from "./control-plane.ts";
+import { testCluster } from "./test-cluster.ts";
 import { until } from "./until.ts";
 import { webServers } from "./web.ts";
 
 const KUBECONFIG = "/etc/tendril/kubeconfig";
 const NAMESPACE = { apiVersion: "v1", kind: "Namespace", metadata: { name: "tendril-system" } };
-
-interface Pod {
-  readonly metadata: { readonly name: string };
-  readonly spec: { readonly nodeName: string };
-  readonly status: { readonly podIPs: readonly { readonly ip: string }[] };
-}
 
 interface Named {
   readonly metadata: { readonly name: string };
@@ -28,21 +23,17 @@ interface Named {
 
 describe("agents over the store kubernetes", () => {
   const test = needs(...kubernetesNeeds);
-  let cluster: Cluster | undefined;
-  afterAll(async () => {
-    await cluster?.stop();
+  const started = testCluster({
+    name: "agents",
+    families: [4, 6],
+    nodes: [
+      { name: "node1", subnet: "rack1" },
+      { name: "node2", subnet: "rack2" },
+    ],
   });
 
   test("give the pods of all nodes addresses that reach each other, before and after a restart of the API server", async () => {
-    cluster = await startCluster({
-      name: `agents${process.pid}`,
-      programs: kubernetesPrograms,
-      families: [4, 6],
-      nodes: [
-        { name: "node1", subnet: "rack1" },
-        { name: "node2", subnet: "rack2" },
-      ],
-    });
+    const cluster = await started();
     const { apply, kubectl, get, exec, control, nodes } = cluster;
     const items = async <T>(kind: string, ...args: readonly string[]) =>
       (await get<{ items: readonly T[] }>(kind, ...args)).items;
@@ -57,7 +48,7 @@ describe("agents over the store kubernetes", () => {
     await kubectl("rollout", "status", "daemonset/web", "--timeout=90s");
     const blocks = await items<Named>("blocks");
     expect(new Set(blocks.map(({ spec }) => spec.node))).toEqual(new Set(["node1", "node2"]));
-    let pods = await items<Pod>("pods", "-l", "app=web");
+    let pods = await podsOf(cluster, "app=web");
     expect(pods.map(({ spec }) => spec.nodeName).sort()).toEqual(["node1", "node2"]);
     const expectReach = async () => {
       for (const { metadata: from } of pods) {
@@ -82,7 +73,7 @@ describe("agents over the store kubernetes", () => {
     await kubectl("delete", "pods", "--all", "--wait=false");
     await kubectl("rollout", "status", "daemonset/web", "--timeout=90s");
     await until("the new pods are there alone", async () => {
-      pods = await items<Pod>("pods", "-l", "app=web");
+      pods = await podsOf(cluster, "app=web");
       return pods.length === 2 && pods.every(({ status }) => status.podIPs?.length === 2);
     });
     await expectReach();

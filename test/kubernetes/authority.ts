@@ -2,7 +2,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { finish, outputOf } from "./machine.ts";
+import { finish, outputOf } from "../support/command.ts";
 
 export interface KeyPair {
   /** Paths of the files, in PEM. */

@@ -9,6 +9,7 @@ import type { Family } from "../../src/core/ip.ts";
 import { type Lab, nodeNamed } from "../../src/lab/lab.ts";
 import { netnsName } from "../../src/lab/names.ts";
 import { namedNetnsPath } from "../../src/linux/netns.ts";
+import { type Finished, finish, outputOf, type RunOptions } from "../support/command.ts";
 import { type ControlPlane, makeControlPlane } from "./control-plane.ts";
 import { OWNER, sweep, takeDown } from "./down.ts";
 import {
@@ -22,7 +23,7 @@ import {
   withoutNode,
 } from "./fabric.ts";
 import { startWithImages } from "./image-store.ts";
-import { bootMachine, type Finished, finish, type Machine, outputOf, type RunOptions } from "./machine.ts";
+import { bootMachine, type Machine } from "./machine.ts";
 import { CONTROL, cgroupName, clusterFolder, diskFolder, fabricName } from "./names.ts";
 import { until } from "./until.ts";
 import { makeWorker, type Worker, type WorkerOptions } from "./worker.ts";

@@ -8,7 +8,7 @@ import { applyStage } from "../../src/lab/machine.ts";
 import { netnsName } from "../../src/lab/names.ts";
 import { planNode, planStages } from "../../src/lab/stages.ts";
 import { closeNetns, createNamedNetns, deleteNamedNetns, namedNetnsPath } from "../../src/linux/netns.ts";
-import { finish, outputOf } from "./machine.ts";
+import { finish, outputOf } from "../support/command.ts";
 import { CONTROL, fabricName } from "./names.ts";
 
 /** A node and the name of the subnet that it is in. */

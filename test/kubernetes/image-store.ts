@@ -5,8 +5,8 @@
 
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { finish, outputOf } from "../support/command.ts";
 import { imagesArchive } from "./images.ts";
-import { finish, outputOf } from "./machine.ts";
 import type { Worker } from "./worker.ts";
 
 /** Where containerd has its store on a node. */

@@ -1,28 +1,26 @@
 /** Tendril installed by its manifest, as a user does it, on three nodes in two subnets; and nothing left of it. */
 
-import { afterAll, describe, expect } from "bun:test";
+import { describe, expect } from "bun:test";
 import { join } from "node:path";
 import type { BunPlugin } from "bun";
 import { compile } from "../../scripts/build.ts";
 import { oneBaseChunk } from "../../scripts/chunks.ts";
 import { imageOf } from "../../scripts/image.ts";
 import { testFolders } from "../../src/cni/testing/folders.ts";
+import { finish, outputOf } from "../support/command.ts";
 import { needs } from "../support/needs.ts";
 import { tendril } from "../support/programs.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
 import { hostnameAt, type Pod, podsOf, type Service, whileAsking } from "./asking.ts";
-import { kubernetesNeeds, kubernetesPrograms } from "./built.ts";
-import { type Cluster, startCluster } from "./cluster.ts";
+import { kubernetesNeeds } from "./built.ts";
 import { coreDns } from "./coredns.ts";
-import { traces } from "./down.ts";
 import { hasImage, install, manifest, NAMESPACE } from "./installed.ts";
-import { finish, outputOf } from "./machine.ts";
+import { testCluster } from "./test-cluster.ts";
 import { until } from "./until.ts";
 import { webServers } from "./web.ts";
 
 const HOST_PORT = 8080;
 const folders = testFolders();
-const NAME = `install${process.pid}`;
 
 /** Our program as it would be with another version. */
 async function buildVersion(version: string, path: string): Promise<void> {
@@ -39,24 +37,15 @@ async function buildVersion(version: string, path: string): Promise<void> {
 
 describe("a cluster of three nodes without a network", () => {
   const test = needs(...kubernetesNeeds, hasImage);
-  let started: Promise<Cluster> | undefined;
-  afterAll(async () => {
-    await (await started)?.stop();
-    expect(traces(NAME)).toEqual([]);
+  const cluster = testCluster({
+    name: "install",
+    families: [4, 6],
+    nodes: [
+      { name: "node1", subnet: "rack1" },
+      { name: "node2", subnet: "rack1" },
+      { name: "node3", subnet: "rack2" },
+    ],
   });
-  const cluster = (): Promise<Cluster> => {
-    started ??= startCluster({
-      name: NAME,
-      programs: kubernetesPrograms,
-      families: [4, 6],
-      nodes: [
-        { name: "node1", subnet: "rack1" },
-        { name: "node2", subnet: "rack1" },
-        { name: "node3", subnet: "rack2" },
-      ],
-    });
-    return started;
-  };
   const ask = async (from: Pod, address: string, port?: number) => hostnameAt(await cluster(), from, address, port);
 
   const rolledOut = async () => {

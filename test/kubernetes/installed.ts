@@ -2,11 +2,11 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { finish, outputOf } from "../support/command.ts";
 import type { Need } from "../support/needs.ts";
 import { tendril } from "../support/programs.ts";
 import type { Cluster } from "./cluster.ts";
 import { ofFamilies, PODS } from "./fabric.ts";
-import { finish, outputOf } from "./machine.ts";
 
 const image = join(import.meta.dir, "../../dist/tendril-image.tar");
 

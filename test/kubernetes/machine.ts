@@ -10,6 +10,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { namedNetnsPath } from "../../src/linux/netns.ts";
+import { type Finished, finish, outputOf, PATH, type RunOptions } from "../support/command.ts";
 import { makeCgroups, removeCgroups } from "./cgroups.ts";
 import { until } from "./until.ts";
 
@@ -36,18 +37,6 @@ export interface Machine {
   powerOff(): Promise<void>;
 }
 
-export interface RunOptions {
-  readonly env?: Readonly<Record<string, string>>;
-  /** Standard input. */
-  readonly input?: string;
-}
-
-export interface Finished {
-  readonly exitCode: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 export interface MachineOptions {
   readonly name: string;
   /** The name of its network namespace. */
@@ -59,8 +48,6 @@ export interface MachineOptions {
   /** Whether it outlives this process. */
   readonly keep: boolean;
 }
-
-const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** The control group of what runs on a machine and is no pod. */
 const PROGRAMS = "programs";
@@ -191,23 +178,4 @@ function machineOf(name: string, pid: number, folder: string): Omit<Machine, "po
     isRunning: (program) => existsSync(`${root}/proc/${readFileSync(`${root}/run/${program}.pid`, "utf8").trim()}`),
     log: (program) => readFileSync(join(folder, "var/log", `${program}.log`), "utf8"),
   };
-}
-
-/** Runs a command to its end. */
-export async function finish(command: readonly string[], { env, input }: RunOptions = {}): Promise<Finished> {
-  const child = Bun.spawn([...command], {
-    env: { PATH, ...env },
-    stdin: new Blob([input ?? ""]),
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  return { exitCode: await child.exited, stdout, stderr };
-}
-
-/** The standard output of what must succeed. Throws with the command and what it said. */
-export async function outputOf(where: string, command: readonly string[], work: Promise<Finished>): Promise<string> {
-  const { exitCode, stdout, stderr } = await work;
-  if (exitCode === 0) return stdout;
-  throw new Error(`${where}: ${command.join(" ")}: exit status ${exitCode}: ${stderr}${stdout}`);
 }

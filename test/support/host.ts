@@ -9,6 +9,7 @@
 import { afterAll } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { type Finished, finish, PATH, type RunOptions } from "./command.ts";
 
 export interface TestHost {
   /** Where its file system is seen from outside. */
@@ -30,21 +31,6 @@ export interface TestHost {
   write(path: string, content: string | object): void;
   read(path: string): string;
 }
-
-export interface RunOptions {
-  /** Added to PATH, which is always there. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** Standard input. */
-  readonly input?: string;
-}
-
-export interface Finished {
-  readonly exitCode: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** The first process waits for a child, not by itself: the shell then reaps what daemons leave to it. */
 const FIRST_PROCESS = `
@@ -113,17 +99,7 @@ function hostOf(pid: string): TestHost {
   return {
     root,
     run,
-    async runs(command, { env, input } = {}) {
-      const child = Bun.spawn([...inside, ...command], {
-        env: { PATH, ...env },
-        stdin: new Blob([input ?? ""]),
-        stdout: "pipe",
-        stderr: "pipe",
-      });
-      const texts = [child.stdout, child.stderr].map((stream) => new Response(stream).text());
-      const [stdout = "", stderr = ""] = await Promise.all(texts);
-      return { exitCode: await child.exited, stdout, stderr };
-    },
+    runs: (command, options) => finish([...inside, ...command], options),
     output,
     sh: (command) => output(["sh", "-c", command]),
     json: (command) => JSON.parse(output(command) || "[]"),
