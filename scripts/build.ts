@@ -1,13 +1,28 @@
 /** Builds `dist/tendril`, the one executable, and `dist/cni/<plugin>`, a link to it for each plugin. */
 
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { BunPlugin } from "bun";
+import { askAgentCode } from "../src/entry/ask-agent.ts";
 import { pluginTypes } from "../src/plugins/types.ts";
 import { oneBaseChunk } from "./chunks.ts";
+import { withEntryCode } from "./entry-point.ts";
 import { alignCode } from "./huge-pages.ts";
 
 const root = join(import.meta.dir, "..");
+
+export interface CompileOptions {
+  readonly plugins?: readonly BunPlugin[];
+  /** Its entry asks the node's agent before the runtime starts. For x86-64 only. */
+  readonly asksAgent?: boolean;
+}
+
+/** Compiles the product from the source of its `main.ts`. */
+export async function compileTendril(main: string, outfile: string, plugins: readonly BunPlugin[] = []): Promise<void> {
+  const base = oneBaseChunk(join(dirname(main), "cli/plugin.ts"));
+  // Elsewhere `main.ts` asks the agent itself.
+  await compile(main, outfile, { plugins: [...plugins, base], asksAgent: process.arch === "x64" });
+}
 
 /**
  * Compiles one program. What makes its start short: bytecode, so that nothing is parsed; chunks, so that nothing is loaded
@@ -16,7 +31,8 @@ const root = join(import.meta.dir, "..");
  *
  * A program that is running under the old name goes on with the old file.
  */
-export async function compile(source: string, outfile: string, plugins: readonly BunPlugin[] = []): Promise<void> {
+export async function compile(source: string, outfile: string, options: CompileOptions = {}): Promise<void> {
+  const { plugins = [], asksAgent = false } = options;
   const temporary = `${outfile}.${process.pid}`;
   await Bun.build({
     entrypoints: [source],
@@ -26,13 +42,16 @@ export async function compile(source: string, outfile: string, plugins: readonly
     bytecode: true,
     splitting: true,
     plugins: [...plugins],
+    define: asksAgent ? { ENTRY_ASKS_AGENT: "true" } : {},
     compile: { outfile: temporary, jitPolicy: 1000, autoloadDotenv: false, autoloadBunfig: false },
   });
-  const aligned = `${temporary}.aligned`;
+  const aligned = alignCode(readFileSync(temporary));
+  const program = asksAgent ? withEntryCode(aligned, askAgentCode) : aligned;
+  const finished = `${temporary}.finished`;
   // In one write: the page cache then has it in large pieces.
-  writeFileSync(aligned, alignCode(readFileSync(temporary)), { mode: 0o755 });
+  writeFileSync(finished, program, { mode: 0o755 });
   rmSync(temporary);
-  renameSync(aligned, outfile);
+  renameSync(finished, outfile);
 }
 
 /** Each link is replaced by renaming, so at no time is a plugin missing. */
@@ -51,7 +70,7 @@ function linkPlugins(folder: string): void {
 
 if (import.meta.main) {
   mkdirSync(join(root, "dist"), { recursive: true });
-  await compile(join(root, "src/main.ts"), join(root, "dist/tendril"), [oneBaseChunk(join(root, "src/cli/plugin.ts"))]);
+  await compileTendril(join(root, "src/main.ts"), join(root, "dist/tendril"));
   linkPlugins(join(root, "dist/cni"));
   console.log(`dist/tendril, and dist/cni/ with ${pluginTypes.join(", ")}`);
 }

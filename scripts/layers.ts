@@ -26,6 +26,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...["core", "linux", "resources", "plan", "cni", "plugins", "ipam", "store", "cluster", "modes"],
     ...["agent", "controller", "lab", "doctor", "trace"],
   ],
+  entry: ["core", "linux"],
   "main.ts": ["core", "linux", "cni", "plugins", "cli"],
 };
 

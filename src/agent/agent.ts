@@ -18,6 +18,8 @@ export type ServeCall = (call: ResidentCall) => Promise<ResidentAnswer | undefin
 /** How the agent has to do with plugins. */
 export interface Calls {
   readonly serve: ServeCall;
+  /** Which plugin the executable is under a name; undefined where the configuration has to tell. */
+  readonly typeOf: (name: string) => string | undefined;
   /** Takes an attachment off its network. Throws what DEL would answer. */
   readonly detach: (key: AttachmentKey, warn: (sentence: string) => void) => void;
   /** Waits for what goes on after calls have been answered. */
@@ -54,6 +56,7 @@ export async function runAgent({ config, runFolder, stateFolder, log, calls }: A
   const call = counted(served.serve, metrics);
   const service = {
     call,
+    typeOf: served.typeOf,
     isReady: () => node?.isReady ?? true,
     status: () => (node === undefined ? { ready: true, version: VERSION } : nodeStatus(node)),
     metrics: () => metrics.text(node?.figures),

@@ -9,13 +9,22 @@ import { chmodSync, renameSync } from "node:fs";
 import type { Log } from "../cluster/log.ts";
 import { metricsResponse, type Observed, type Server } from "../cluster/metrics-server.ts";
 import { errorMessage } from "../core/errors.ts";
-import { AGENT_SOCKET, CALL_PATH, type ResidentAnswer, type ResidentCall } from "../core/resident.ts";
+import {
+  AGENT_SOCKET,
+  CALL_PATH,
+  decodeCall,
+  encodeAnswer,
+  type ResidentAnswer,
+  type ResidentCall,
+} from "../core/resident.ts";
 import { ensureFolder } from "../linux/file.ts";
 
 /** What the agent can be asked for. */
 export interface Service extends Observed {
   /** Serves a plugin's call; undefined for one that the plugin's own process has to serve. */
   call(call: ResidentCall): Promise<ResidentAnswer | undefined>;
+  /** Which plugin the executable is under a name; undefined where the configuration has to tell. */
+  typeOf(name: string): string | undefined;
   /** How the node is, as JSON. */
   status(): unknown;
 }
@@ -36,8 +45,9 @@ async function answer(request: Request, service: Service, log: Log): Promise<Res
   try {
     switch (`${request.method} ${pathname}`) {
       case `POST ${CALL_PATH}`: {
-        const served = await service.call((await request.json()) as ResidentCall);
-        return served === undefined ? new Response(null, { status: 409 }) : Response.json(served);
+        const call = decodeCall(await request.bytes(), (name) => service.typeOf(name));
+        const served = await service.call(call);
+        return served === undefined ? new Response(null, { status: 409 }) : new Response(encodeAnswer(served));
       }
       case "GET /status":
         return Response.json(service.status());

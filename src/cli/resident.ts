@@ -16,7 +16,7 @@ import type { ResidentAnswer, ResidentCall } from "../core/resident.ts";
 import { bootClock } from "../linux/boot-clock.ts";
 import { readLink } from "../linux/libc-file.ts";
 import { recordsOfContainer } from "../plan/record.ts";
-import { ipamTypes, typeAskedFor } from "../plugins/types.ts";
+import { ipamTypes, typeAskedFor, typeNamed } from "../plugins/types.ts";
 import { HostSockets } from "../resources/host-sockets.ts";
 import { LinkDeletions } from "../resources/link-deletion.ts";
 import { loadBuiltins } from "./builtins.ts";
@@ -148,6 +148,7 @@ export async function residentCalls(options: ResidentOptions): Promise<Calls> {
 
   return {
     serve,
+    typeOf: typeNamed,
     detach: (key, warn) => detach(builtin, runFolder, key, warn),
     settled: () => deletions.settled(),
   };

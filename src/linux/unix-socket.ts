@@ -23,7 +23,6 @@ const LONGEST_PATH = 107;
 const NOBODY = ["ENOENT", "ENOTDIR", "ECONNREFUSED"];
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 /**
  * Connects to the socket at a path; undefined where nobody listens. Sending and receiving give up after `timeout`
@@ -52,17 +51,13 @@ export function sendAll(fd: number, bytes: Uint8Array): void {
   while (rest.length > 0) rest = rest.subarray(send(fd, rest));
 }
 
-/**
- * Receives until the other side ends the connection, or so far as `isWhole` says of text and number of bytes, as text in
- * UTF-8. Throws SystemCallError.
- */
-export function receiveText(fd: number, isWhole: (text: string, length: number) => boolean): string {
+/** Receives until the other side ends the connection. Throws SystemCallError. */
+export function receiveToEnd(fd: number): Uint8Array {
   let bytes = new Uint8Array(16_384);
   for (let length = 0; ; ) {
-    const got = receive(fd, length === 0 ? bytes : bytes.subarray(length));
+    const got = receive(fd, bytes.subarray(length));
     length += got;
-    const text = decoder.decode(bytes.subarray(0, length));
-    if (got === 0 || isWhole(text, length)) return text;
+    if (got === 0) return bytes.subarray(0, length);
     if (length < bytes.length) continue;
     const larger = new Uint8Array(4 * length);
     larger.set(bytes);

@@ -32,6 +32,11 @@ export type PluginType = (typeof pluginTypes)[number];
  */
 export const EXECUTABLE = "tendril";
 
+/** Which plugin the executable is under a name; undefined where the configuration has to tell. */
+export function typeNamed(name: string): PluginType | undefined {
+  return name === EXECUTABLE ? undefined : pluginTypes.find((type) => type === name);
+}
+
 /** The cluster's plugin, and those that it takes the place of. */
 export const clusterTypes: readonly string[] = ["tendril", "simplecni", "minicni", "testcni"];
 

@@ -3,8 +3,7 @@
 import { describe, expect } from "bun:test";
 import { join } from "node:path";
 import type { BunPlugin } from "bun";
-import { compile } from "../../scripts/build.ts";
-import { oneBaseChunk } from "../../scripts/chunks.ts";
+import { compileTendril } from "../../scripts/build.ts";
 import { imageOf } from "../../scripts/image.ts";
 import { testFolders } from "../../src/cni/testing/folders.ts";
 import { finish, outputOf } from "../support/command.ts";
@@ -32,7 +31,7 @@ async function buildVersion(version: string, path: string): Promise<void> {
       build.onLoad({ filter: /\/agent\/version\.ts$/ }, () => ({ contents, loader: "ts" }));
     },
   };
-  await compile(join(src, "main.ts"), path, [other, oneBaseChunk(join(src, "cli/plugin.ts"))]);
+  await compileTendril(join(src, "main.ts"), path, [other]);
 }
 
 describe("a cluster of three nodes without a network", () => {
