@@ -36,7 +36,7 @@ const ONLY: Readonly<Record<string, string>> = { "bun:ffi": "src/linux/libc.ts" 
 /** On the way to a plugin's answer no module of the runtime is loaded: the first one costs a millisecond. */
 const LIGHT_LAYERS = ["core", "linux", "resources", "plan", "cni", "plugins", "ipam", "main.ts"];
 /** What lies in such a layer but is loaded for commands alone. */
-const COMMANDS_ONLY = ["src/cni/runtime/", "src/linux/netlink/subscription.ts"];
+const COMMANDS_ONLY = ["src/cni/runtime/", "src/linux/executable-pages.ts", "src/linux/netlink/subscription.ts"];
 
 export interface LayerProblem {
   readonly file: string;

@@ -4,6 +4,7 @@ import type { Log } from "../cluster/log.ts";
 import { type Server, serveMetrics } from "../cluster/metrics-server.ts";
 import type { AttachmentKey } from "../core/names.ts";
 import type { ResidentAnswer, ResidentCall } from "../core/resident.ts";
+import { releaseExecutablePages } from "../linux/executable-pages.ts";
 import type { AgentConfig } from "./config.ts";
 import { Metrics } from "./metrics.ts";
 import { ClusterNode } from "./node.ts";
@@ -35,6 +36,9 @@ export interface AgentOptions {
   readonly calls: (node: ClusterNode | undefined) => Promise<Calls>;
 }
 
+/** Milliseconds after which what only the start has needed is given back. */
+const STARTED = 2000;
+
 /**
  * Serves until the process is told to end. What it has made of the network stays. Throws ConfigError where the
  * configuration does not fit the machine, TryAgainError while another agent has the run folder.
@@ -65,7 +69,9 @@ export async function runAgent({ config, runFolder, stateFolder, log, calls }: A
   if (config.metrics !== undefined) servers.push(serveMetrics(config.metrics, service));
   node?.start();
   log.info("serving", { version: VERSION, ...(cluster && { node: cluster.node, mode: cluster.mode }) });
+  const started = setTimeout(releaseExecutablePages, STARTED);
   await told;
+  clearTimeout(started);
   for (const server of servers) await server.close();
   await served.settled();
   await node?.stop();
