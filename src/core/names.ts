@@ -74,9 +74,12 @@ export function ownerOf(comment: string): AttachmentKey {
   return { network, ifname, containerId: rest.join(" ") };
 }
 
+/** What the names of the host's ends of our veth pairs begin with. */
+export const VETH_PREFIX = "veth";
+
 /** The name of the host's end of an attachment's veth pair: `veth` and 55 bits of the attachment's hash. */
 export function hostVethName(key: AttachmentKey): string {
-  return `veth${base32(attachmentHash("veth", key)).slice(0, 11)}`;
+  return `${VETH_PREFIX}${base32(attachmentHash("veth", key)).slice(0, 11)}`;
 }
 
 /** A name for an attachment's device while it cannot have its own: `dev` and 55 bits of the attachment's hash. */

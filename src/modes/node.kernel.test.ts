@@ -51,7 +51,7 @@ describe("outside the cluster", () => {
 
   test("what is put back after somebody has wiped all tables is whole", () => {
     const [node] = stage();
-    const resources = [...base(node), ...planPodSources("pod0", ["10.244.1.5"], "pod")];
+    const resources = [...base(node), ...planPodSources("veth0", ["10.244.1.5"], "pod")];
     node.make(...resources);
     node.host.sh("nft flush ruleset");
     expect(node.findings(...resources)).not.toEqual([]);
@@ -68,7 +68,7 @@ describe("where the host drops what is forwarded", () => {
   test("pods reach the world and are reached, and nobody else is", async () => {
     const [node, other] = stage();
     node.host.sh(`iptables-nft -P FORWARD DROP && ip6tables-nft -P FORWARD DROP
-      ip address add 10.66.0.1/32 dev pod0 && ip route add 10.66.0.5 dev pod0`);
+      ip address add 10.66.0.1/32 dev veth0 && ip route add 10.66.0.5 dev veth0`);
     node.pod.sh("ip address add 10.66.0.5/32 dev eth0");
     other.host.sh("ip route add 10.66.0.5 via 172.20.1.11");
     node.make(...base(node));
@@ -94,7 +94,7 @@ describe("where the host drops what is forwarded", () => {
   test("neither the plugin firewall nor the cluster takes from the other what it accepts", async () => {
     const [node, other] = stage();
     node.host.sh(`iptables-nft -P FORWARD DROP
-      for i in 5 6; do ip route add 10.66.0.$i dev pod0; done`);
+      for i in 5 6; do ip route add 10.66.0.$i dev veth0; done`);
     node.pod.sh("for i in 5 6; do ip address add 10.66.0.$i/32 dev eth0; done");
     other.host.sh("ip route add 10.66.0.0/24 via 172.20.1.11");
     // A container of another network, 10.66.0.5; whose 10.66.0.6 is nobody has said.
@@ -130,9 +130,9 @@ describe("a guarded pod", () => {
 
   test("sends from its own addresses and from no others", async () => {
     const [node, other] = stage();
-    node.host.sh("ip route add 10.244.1.66 dev pod0 && ip -6 route add fd44:1::66 dev pod0");
+    node.host.sh("ip route add 10.244.1.66 dev veth0 && ip -6 route add fd44:1::66 dev veth0");
     node.pod.sh("ip address add 10.244.1.66/32 dev eth0 && ip address add fd44:1::66/128 dev eth0 nodad");
-    const own = planPodSources("pod0", Object.values(node.podAddresses), "pod");
+    const own = planPodSources("veth0", Object.values(node.podAddresses), "pod");
     node.make(...base(node));
     const asks = (from: string, to: string) =>
       node.pod
@@ -150,7 +150,7 @@ describe("a guarded pod", () => {
 
   test("finds its neighbours, and tests its addresses for duplicates", () => {
     const [node] = stage();
-    node.make(...base(node), ...planPodSources("pod0", Object.values(node.podAddresses), "pod"));
+    node.make(...base(node), ...planPodSources("veth0", Object.values(node.podAddresses), "pod"));
     node.pod.sh("ip neighbour flush dev eth0 && ping -6 -n -c 1 -W 5 fe80::1%eth0");
     node.pod.sh("sysctl -qw net.ipv6.conf.eth0.accept_dad=1 && ip address add fe80::1/64 dev eth0");
     const failed = () => node.pod.sh("ip -6 -o address show dev eth0 dadfailed");
@@ -165,7 +165,7 @@ describe("a guarded pod", () => {
     host.sh(`
       ip link add cni0 type bridge && ip link set cni0 up && ip address add 10.244.7.1/24 dev cni0
       ip address add fd44:7::1/64 dev cni0 nodad
-      ip link add port0 type veth peer name eth1 netns ${pod.name} && ip link set port0 master cni0 up
+      ip link add veth1 type veth peer name eth1 netns ${pod.name} && ip link set veth1 master cni0 up
     `);
     pod.sh(`ip link set eth1 up && sysctl -qw net.ipv6.conf.eth1.accept_dad=0
       ip address add 10.244.7.5/24 dev eth1 && ip address add 10.244.7.6/24 dev eth1
@@ -175,7 +175,7 @@ describe("a guarded pod", () => {
         .sh(`ping -n -c 1 -W ${from.endsWith("6") ? 0.3 : 5} -I ${from} ${to} >/dev/null && echo yes || echo no`)
         .trim();
     expect([asks("10.244.7.6", "10.244.7.1"), asks("fd44:7::6", "fd44:7::1")]).toEqual(["yes", "yes"]);
-    const guard = [planPodGuard("bridge"), ...planPodSources("port0", ["10.244.7.5", "fd44:7::5"], "pod", "bridge")];
+    const guard = [planPodGuard("bridge"), ...planPodSources("veth1", ["10.244.7.5", "fd44:7::5"], "pod", "bridge")];
     node.make(...guard);
     expect(node.findings(...guard)).toEqual([]);
     pod.sh("ip neighbour flush dev eth1");

@@ -5,7 +5,7 @@
  * The rules stay as they are as long as the node is there; who is in the cluster stands in sets.
  */
 
-import { ACCEPTED_MARK, MARK_ACCEPTED, UNMARK_ACCEPTED } from "../core/accepted-mark.ts";
+import { ACCEPTED_MARK, MARK_ACCEPTED, UNMARK_ACCEPTED, verdict } from "../core/accepted-mark.ts";
 import { type Cidr, cidrContains, formatCidr, networkOf, parseCidr } from "../core/cidr.ts";
 import { clusterNodesSet, clusterSet, INET, masqueradedSet } from "../core/cluster-tables.ts";
 import { compareIp, type Family, familyOf } from "../core/ip.ts";
@@ -155,7 +155,11 @@ const FORWARD_CHAINS = [
     "cluster-forward",
     { type: "filter", hook: "forward", priority: "filter - 9" },
     FAMILIES.flatMap((family) =>
-      [SOURCE[family], DESTINATION[family]].map((key) => [inSet(key, clusterSet(family)), MARK_ACCEPTED]),
+      [SOURCE[family], DESTINATION[family]].map((key) => [
+        inSet(key, clusterSet(family)),
+        MARK_ACCEPTED,
+        verdict("accept"),
+      ]),
     ),
   ),
 ];

@@ -68,9 +68,9 @@ function stageNode(places: Places, fabric: TestNetns, i: number, { underlay, rou
     ip link set lo up && ip link set eth0 up
     ${addresses.map((address) => `ip address add ${address} dev eth0 nodad`).join("\n")}
     ${underlay.map((family) => `ip -${family} route add default via ${family === 4 ? `172.20.${net}.1` : `fd20:${net}::1`}`).join("\n")}
-    ip link add pod0 type veth peer name eth0 netns ${pod.name} && ip link set pod0 address 02:00:00:00:01:01 up
-    ip address add 169.254.1.1/32 dev pod0 && ip address add fe80::1/64 dev pod0 nodad
-    ip route add ${podAddresses[4]} dev pod0 && ip -6 route add ${podAddresses[6]} dev pod0
+    ip link add veth0 type veth peer name eth0 netns ${pod.name} && ip link set veth0 address 02:00:00:00:01:01 up
+    ip address add 169.254.1.1/32 dev veth0 && ip address add fe80::1/64 dev veth0 nodad
+    ip route add ${podAddresses[4]} dev veth0 && ip -6 route add ${podAddresses[6]} dev veth0
   `);
   pod.sh(`
     sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.eth0.accept_dad=0
