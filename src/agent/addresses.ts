@@ -24,7 +24,14 @@ export interface AddressRequest {
   /** Certain addresses, one of a family at most, instead of any. */
   readonly addresses?: readonly string[];
   /** Whose reservation is used where there is one, and whether one is made where there is none. */
-  readonly reservation?: { readonly owner: string; readonly sticky: boolean };
+  readonly reservation?: ReservationWish;
+}
+
+export interface ReservationWish {
+  readonly owner: string;
+  readonly sticky: boolean;
+  /** Addresses that are to be kept for the owner as long as its pod exists; one of a family at most. */
+  readonly fixed?: readonly string[];
 }
 
 /** What a node has of a pool. */
@@ -96,13 +103,17 @@ export class Addresses {
     const pool = this.#blocks.pools.get(poolName);
     if (pool === undefined) return false;
     if (addresses !== undefined) return addresses.every((address) => this.#takeThis(owner, poolName, address));
-    if (reservation !== undefined && (reservation.sticky || this.reservations.isKnown(reservation.owner))) {
+    if (reservation !== undefined && this.#isReserved(reservation)) {
       this.#blocks.requireSafe();
-      if (!this.reservations.giveAtOnce(owner, reservation.owner)) return false;
+      if (!this.reservations.giveAtOnce(owner, reservation.owner, reservation.fixed)) return false;
     }
     const { clock, coolDown } = this.#options;
     const families = reservation === undefined ? familiesOf(pool.value) : this.#missing(owner, pool, served);
     return families.every((family) => this.#take(owner, pool, family, clock() - coolDown));
+  }
+
+  #isReserved({ owner, sticky, fixed = [] }: ReservationWish): boolean {
+    return sticky || fixed.length > 0 || this.reservations.isKnown(owner);
   }
 
   /** The families of a pool of which the owner has no address yet, apart from those that serve another request. */
@@ -126,12 +137,11 @@ export class Addresses {
     for (const family of this.#missing(owner, pool, served)) await this.#giveAny(owner, pool, family);
   }
 
-  async #giveReserved(
-    owner: string,
-    pool: Document<PoolRecord>,
-    { owner: key, sticky }: NonNullable<AddressRequest["reservation"]>,
-  ): Promise<void> {
-    if (!sticky && !this.reservations.isKnown(key)) return;
+  async #giveReserved(owner: string, pool: Document<PoolRecord>, wish: ReservationWish): Promise<void> {
+    const { owner: key, sticky, fixed = [] } = wish;
+    if (fixed.length === 0 && this.reservations.isFixed(key)) await this.reservations.unfix(key);
+    else if (!this.#isReserved(wish)) return;
+    if (pool.value.gateways && fixed.length > 0) return this.#giveThese(owner, pool, fixed);
     if (pool.value.gateways) {
       throw new AddressError(
         `No address of pool "${pool.name}" can follow its owner: each block is a node's own subnet`,
@@ -139,9 +149,11 @@ export class Addresses {
     }
     const mayGive = () => this.#blocks.requireSafe();
     mayGive();
+    if (fixed.length > 0) await this.reservations.fix(key, fixed);
     while (!(await this.reservations.give(owner, key, mayGive))) {
-      if (!sticky) return;
-      await this.reservations.make(key, pool, familiesOf(pool.value));
+      if (fixed.length > 0) await this.reservations.fix(key, fixed);
+      else if (!sticky) return;
+      else await this.reservations.make(key, pool, familiesOf(pool.value));
     }
   }
 

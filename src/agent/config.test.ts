@@ -40,12 +40,21 @@ describe("a configuration", () => {
     expect(parseAgentConfig(JSON.stringify({ ...STORE, mode: "vxlan" })).cluster?.crossSubnetOnly).toBe(false);
   });
 
+  test("knows the pods of the API server that is its store, and of another one where it is told", () => {
+    const kubernetes = (fields: object) => parseAgentConfig(JSON.stringify(fields)).cluster?.kubernetes;
+    expect(kubernetes({ store: "kubernetes:" })).toBe("kubernetes:");
+    expect(kubernetes({ store: "kubernetes:/a", kubernetes: "kubernetes:/b" })).toBe("kubernetes:/b");
+    expect(kubernetes({ ...STORE, kubernetes: "kubernetes:" })).toBe("kubernetes:");
+    expect(kubernetes(STORE)).toBeUndefined();
+  });
+
   test("needs no more than a store to be of a cluster", () => {
     expect(parseAgentConfig("store: etcd://10.0.0.1:2379").cluster).toEqual({
       node: hostname().toLowerCase(),
       network: "tendril",
       store: "etcd://10.0.0.1:2379",
       storeOptions: {},
+      kubernetes: undefined,
       mode: "vxlan",
       crossSubnetOnly: false,
       subnet: [],
@@ -137,8 +146,8 @@ describe("a configuration", () => {
 
 describe("refused, with the name of the field, is", () => {
   const wrong: readonly (readonly [field: string, fields: object])[] = [
-    ...["node", "network", "store", "mode", "bridge", "networkConfig", "metrics", "log"].flatMap((field) =>
-      [7, true, [], {}].map((value) => [field, { [field]: value }] as const),
+    ...["node", "network", "store", "kubernetes", "mode", "bridge", "networkConfig", "metrics", "log"].flatMap(
+      (field) => [7, true, [], {}].map((value) => [field, { [field]: value }] as const),
     ),
     ...["crossSubnetOnly", "ownSubnet", "masquerade"].flatMap((field) =>
       [0, "yes", [], {}].map((value) => [field, { [field]: value }] as const),
@@ -162,6 +171,8 @@ describe("refused, with the name of the field, is", () => {
     ["network", { network: "" }],
     ["network", { network: "a b" }],
     ["network", { network: "../etc" }],
+    ["kubernetes", { kubernetes: "https://10.0.0.1:6443" }],
+    ["kubernetes", { kubernetes: "kubernetes:relative" }],
     ["mode", { mode: "ipvlan" }],
     ["bridge", { bridge: "a name that is too long" }],
     ["bridge", { bridge: "a/b" }],
@@ -217,8 +228,20 @@ describe("refused, with the name of the field, is", () => {
 
 describe("whatever is given", () => {
   const names = [
-    ...["node", "network", "store", "storeOptions", "mode", "crossSubnetOnly", "subnet", "blockSize", "addresses"],
-    ...["mtu", "ownSubnet", "bridge", "masquerade", "labels", "vxlan", "bgp", "networkConfig", "heartbeat", "grace"],
+    ...["node", "network", "store", "storeOptions", "kubernetes", "mode", "crossSubnetOnly", "subnet", "blockSize"],
+    ...[
+      "addresses",
+      "mtu",
+      "ownSubnet",
+      "bridge",
+      "masquerade",
+      "labels",
+      "vxlan",
+      "bgp",
+      "networkConfig",
+      "heartbeat",
+      "grace",
+    ],
     ...["coolDown", "metrics", "log", "ipv4", "ipv6", "vni", "port", "peers", "as", "address", "__proto__"],
   ];
   const value = fc.letrec((tie) => ({

@@ -31,6 +31,8 @@ export interface ClusterConfig {
   /** Where the cluster's documents are, such as `dir:/var/lib/tendril/store`, `etcd://10.0.0.1:2379` or `kubernetes:`. */
   readonly store: string;
   readonly storeOptions: Readonly<Record<string, string>>;
+  /** The API server whose pods the node's are, such as `kubernetes:`; that of the store where it is one. */
+  readonly kubernetes: string | undefined;
   readonly mode: ModeName;
   readonly crossSubnetOnly: boolean;
   /** The networks of pods; they become the pool `default` when there is none. */
@@ -98,6 +100,13 @@ interface BlockSize {
   readonly ipv6: number | undefined;
 }
 
+/** An API server, by the address that a store of it has. */
+const apiServer: Schema<string> = (value, field) => {
+  const url = text(value, field);
+  if (/^kubernetes:(\/.+)?$/.test(url)) return url;
+  throw new ConfigError(field, "must be kubernetes: or kubernetes:/KUBECONFIG", { value });
+};
+
 /** The mode that suits most: what `vxlan` with `crossSubnetOnly` is. */
 export const AUTO_MODE = "auto";
 
@@ -133,6 +142,7 @@ const fields = exactly<RawConfig>({
   network: withDefault(networkName, "tendril"),
   store: optional(text),
   storeOptions: withDefault(words, {}),
+  kubernetes: optional(apiServer),
   mode: optional(oneOf(...MODES, AUTO_MODE)),
   crossSubnetOnly: withDefault(boolean, false),
   subnet: optional(listOrOne(networkText)),
@@ -216,6 +226,7 @@ function clusterOf(raw: Omit<RawConfig, "metrics" | "inContainer" | "log">): Clu
   return {
     ...raw,
     store,
+    kubernetes: raw.kubernetes ?? (store.startsWith("kubernetes:") ? store : undefined),
     mode: mode === undefined || mode === AUTO_MODE ? "vxlan" : mode,
     crossSubnetOnly: raw.crossSubnetOnly || mode === AUTO_MODE,
     subnet: subnet ?? [],

@@ -21,6 +21,8 @@ export interface AddressesOptions {
    * because they are reserved for an owner that runs there now. The latter wait until it has done its work.
    */
   readonly lost: (owner: string) => void | Promise<void>;
+  /** Whether a pod, by namespace and name, is gone for sure; where nobody can tell none is. */
+  readonly isGone?: (pod: string) => Promise<boolean>;
   /** Milliseconds after which a sticky address whose pod has not come up again is no longer kept; a day unless given. */
   readonly keep?: number;
   /** Milliseconds of the epoch, for the end of reservations. */

@@ -134,9 +134,10 @@ async function requestsOf(call: Call, addresses: Addresses, store: ClusterStore)
     }
     return whereaboutsRequests(ranges, requested);
   }
-  const { pool, sticky, requested } = parseClusterIpam(call.config, call.args);
-  const reservation = key === undefined ? {} : { reservation: { owner: key, sticky } };
-  return [requested.length > 0 ? { pool, addresses: requested } : { pool, ...reservation }];
+  const { pool, sticky, fixed, requested } = parseClusterIpam(call.config, call.args);
+  if (requested.length > 0) return [{ pool, addresses: requested }];
+  if (key !== undefined) return [{ pool, reservation: { owner: key, sticky, fixed } }];
+  return [fixed.length > 0 ? { pool, addresses: fixed } : { pool }];
 }
 
 function rethrow(error: unknown): never {

@@ -284,8 +284,11 @@ export class NodeBlocks {
       this.#holdings.table.blocks().filter((block) => block.pool === pool.name && block.family === family);
     const free = () => own().reduce((sum, block) => sum + block.free, 0);
     for (const block of own()) {
-      const isBorrowed = apartOf(block.block) !== undefined;
-      const isIdle = block.used === 0 && clock() - block.changed >= (isBorrowed ? coolDown : idle);
+      const apart = apartOf(block.block);
+      const isBorrowed = apart !== undefined;
+      // It does not cool down for somebody whom it is kept for: that one is waiting.
+      const isWanted = isBorrowed && this.#reservedIn(apart.block)[apart.address] !== undefined;
+      const isIdle = block.used === 0 && (isWanted || clock() - block.changed >= (isBorrowed ? coolDown : idle));
       if (!block.closed && !isIdle) continue;
       if (isBorrowed) await this.lending.giveBackBorrowed(block);
       else if (block.closed || free() - block.free >= spare) await this.#giveBack(block);

@@ -23,6 +23,7 @@ import { Membership } from "./membership.ts";
 import type { Metrics, NodeFigures } from "./metrics.ts";
 import { Network } from "./network.ts";
 import { networkConfigText, writeNetworkConfig } from "./network-config.ts";
+import { Kubernetes } from "./pods/kubernetes.ts";
 import { Standing } from "./standing.ts";
 import { StoreHealth } from "./store-health.ts";
 
@@ -54,6 +55,8 @@ export class ClusterNode {
   readonly network: Network;
   readonly membership: Membership;
   readonly custody: Custody;
+  /** Undefined for a node that is none of Kubernetes. */
+  readonly kubernetes: Kubernetes | undefined;
   readonly #options: NodeOptions;
   readonly #raw: Store;
   readonly #standing: Standing;
@@ -86,7 +89,12 @@ export class ClusterNode {
       spare: SPARE,
       idle: IDLE,
       lost: options.lost,
+      isGone: async (pod) => (await this.kubernetes?.pods.isGone(pod)) ?? false,
     });
+    this.kubernetes =
+      config.kubernetes === undefined
+        ? undefined
+        : new Kubernetes(config.kubernetes, { config, log, gone: (pod) => void this.#forget(pod) });
     this.custody = new Custody({
       runFolder,
       store: this.store,
@@ -137,6 +145,7 @@ export class ClusterNode {
     this.#standing.start(signal);
     this.network.start(this.store, signal);
     this.custody.start(signal, this.#failed);
+    this.kubernetes?.start(signal, this.#failed);
     void this.#announce(signal);
   }
 
@@ -144,6 +153,7 @@ export class ClusterNode {
   async stop(): Promise<void> {
     this.#ending.abort();
     await this.#raw.close();
+    this.kubernetes?.close();
     this.network.close();
     this.custody.close();
     this.table.close();
@@ -212,6 +222,16 @@ export class ClusterNode {
     } catch (error) {
       // Another node was first.
       if (!(error instanceof ConflictingWriteError)) throw error;
+    }
+  }
+
+  /** What was kept for a pod because it asked for it ends with the pod. */
+  async #forget(pod: string): Promise<void> {
+    const { reservations } = this.addresses;
+    try {
+      if (reservations.isFixed(pod)) await reservations.unfix(pod, true);
+    } catch (error) {
+      this.#failed(error);
     }
   }
 

@@ -40,7 +40,7 @@ import {
 import { AddressError, TryAgainError } from "../core/errors.ts";
 import { type Family, familyOf, parseIp } from "../core/ip.ts";
 import type { BlockCount } from "../ipam/cluster/address-table.ts";
-import { blockName, blockOf } from "../ipam/cluster/blocks.ts";
+import { blockName, blockOf, isUsable } from "../ipam/cluster/blocks.ts";
 import type { Document, Documents } from "../store/collection.ts";
 import { ConflictingWriteError } from "../store/store.ts";
 import {
@@ -108,12 +108,15 @@ export class Reservations {
     return reserved;
   }
 
-  /** Gives an owner what is reserved for it, where the node holds it; else false, and nothing is given. */
-  giveAtOnce(owner: string, key: string): boolean {
+  /**
+   * Gives an owner what is reserved for it, where the node holds it; else false, and nothing is given. `fixed` are the
+   * addresses that it has to be, for a pod that asks for such.
+   */
+  giveAtOnce(owner: string, key: string, fixed: readonly string[] = []): boolean {
     const { membership, table, options } = this.#holdings;
     const name = reservationName(key);
     const value = this.#active(this.#known.get(name))?.value;
-    if (value === undefined || value.node !== membership.node) return false;
+    if (value === undefined || value.node !== membership.node || !fits(value, fixed)) return false;
     const took = value.addresses.every((address) =>
       table.takeThis(address, reservedPool(name), owner, options.clock()),
     );
@@ -146,6 +149,77 @@ export class Reservations {
       if (!document.value.sticky || tries === TRIES) this.#refuse(document, address);
       await this.#replace(document, taken);
     }
+  }
+
+  /**
+   * Has the owner's reservation be of these addresses, for as long as its pod exists. An operator's reservation that has
+   * them serves too; one that was made for a pod which is gone ends. Throws AddressError for what no pod can have or an
+   * operator has decided otherwise, TryAgainError while an address is kept for somebody else; StoreUnavailableError.
+   */
+  async fix(key: string, addresses: readonly string[]): Promise<void> {
+    const { store, membership } = this.#holdings;
+    for (const address of addresses) this.#requireUsable(address);
+    for (;;) {
+      await this.#requireUnreserved(key, addresses);
+      const name = reservationName(key);
+      const found = await store.reservations.get(name);
+      const old = this.#active(found);
+      if (old !== undefined && fits(old.value, addresses)) return;
+      if (old !== undefined && !old.value.fixed && !old.value.sticky) {
+        throw new AddressError(
+          `${old.value.addresses.join(" and ")} is reserved for "${key}", which asks for another`,
+          {
+            details: `Ask for that one, or end the reservation: tendril unreserve ${key}`,
+          },
+        );
+      }
+      const record = { version: DOCUMENT_VERSION, addresses, owner: key, node: membership.node, fixed: true } as const;
+      const write = async () => {
+        if (found === undefined) await store.reservations.create(name, record);
+        else await store.reservations.update(found, record);
+      };
+      if (await ifUnchanged(write)) return;
+    }
+  }
+
+  /** Throws AddressError. */
+  #requireUsable(address: string): void {
+    const place = this.#placeOf(address);
+    if (place === undefined) throw new AddressError(`Address ${address} is of no pool`);
+    if (isUsable(place.pool.value, place.block, address)) return;
+    throw new AddressError(`Address ${address} of pool "${place.pool.name}" is none that a pod can have`);
+  }
+
+  /** Throws TryAgainError. */
+  async #requireUnreserved(key: string, addresses: readonly string[]): Promise<void> {
+    const { store, options } = this.#holdings;
+    for (const document of (await store.reservations.list()).values()) {
+      const { owner, fixed } = document.value;
+      const taken = document.value.addresses.find((address) => addresses.includes(address));
+      if (owner === key || taken === undefined || this.#active(document) === undefined) continue;
+      if (fixed && (await options.isGone?.(owner))) await ifUnchanged(() => store.reservations.delete(document));
+      else {
+        throw new TryAgainError(`Address ${taken} is kept for "${owner}"`, {
+          details: fixed ? "It comes free when that pod is deleted." : "See tendril get reservations.",
+        });
+      }
+    }
+  }
+
+  /**
+   * Ends what was made for a pod that asks for nothing any more, or is gone: then only where it was here that it ran last,
+   * for one of its name may have come up elsewhere. Throws StoreUnavailableError.
+   */
+  async unfix(key: string, isHereAlone = false): Promise<void> {
+    const { store, membership } = this.#holdings;
+    const document = await store.reservations.get(reservationName(key));
+    if (!document?.value.fixed || (isHereAlone && document.value.node !== membership.node)) return;
+    await ifUnchanged(() => store.reservations.delete(document));
+  }
+
+  /** Whether an owner has a reservation that was made for what its pod asked for, as far as is known. */
+  isFixed(key: string): boolean {
+    return this.#known.get(reservationName(key))?.value.fixed ?? false;
   }
 
   #refuse({ value }: Document<ReservationRecord>, address: string): never {
@@ -204,10 +278,20 @@ export class Reservations {
   /** False when the node holds the address by now, true when it cannot come to hold it. */
   async #isTaken({ name, value }: Document<ReservationRecord>, address: string): Promise<boolean> {
     const secured = await this.#secure(name, address);
-    if (secured !== "waits") return secured === "taken";
+    const isLeaving = secured === "taken" && value.fixed && (await this.#isLeaving(name, address));
+    if (secured !== "waits" && !isLeaving) return secured === "taken";
     throw new AddressMovesError(`Address ${address} of "${value.owner}" is not here yet: another node hands it over`, {
       details: "When that node is down, it is given up after the grace period, and the address comes then.",
     });
+  }
+
+  /** Whether an address is still marked for a reservation that has ended, which its block's node sees to. */
+  async #isLeaving(reservation: string, address: string): Promise<boolean> {
+    const { store } = this.#holdings;
+    const place = this.#placeOf(address);
+    const holderFor = place && (await store.blocks.get(place.block))?.value.reserved?.[address];
+    if (holderFor === undefined || holderFor === reservation) return false;
+    return this.#active(await store.reservations.get(holderFor)) === undefined;
   }
 
   async #secure(reservation: string, address: string): Promise<Secured> {
@@ -263,7 +347,7 @@ export class Reservations {
       for (const [address, name] of Object.entries(value.reserved ?? {})) {
         const reservation = this.#active(this.#known.get(name));
         if (!reservation?.value.addresses.includes(address)) await this.#end(block, address, name);
-        else if (reservation.value.sticky && value.lent[address] === undefined) {
+        else if ((reservation.value.sticky || reservation.value.fixed) && value.lent[address] === undefined) {
           unheld.set(name, this.#unheld.get(name) ?? this.#holdings.options.clock());
         }
       }
@@ -364,4 +448,10 @@ export class Reservations {
     }
     return undefined;
   }
+}
+
+/** Whether a reservation is what a pod asks for; one made for what a pod asked for serves no other wish. */
+function fits({ addresses, fixed }: ReservationRecord, wanted: readonly string[]): boolean {
+  if (wanted.length === 0) return !fixed;
+  return wanted.every((address) => addresses.includes(address)) && (!fixed || addresses.length === wanted.length);
 }

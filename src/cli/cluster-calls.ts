@@ -1,10 +1,12 @@
 /** What a node of a cluster adds to the calls that its agent serves. */
 
 import type { ClusterNode } from "../agent/node.ts";
-import { ConfigError, NotAvailableError, TryAgainError } from "../core/errors.ts";
+import { wishesOf } from "../agent/pods/annotations.ts";
+import { AddressError, AnnotationError, ConfigError, NotAvailableError, TryAgainError } from "../core/errors.ts";
 import type { Call, Plugin } from "../core/plugin.ts";
-import { keyOfCall, ownerName } from "../ipam/cluster/owner.ts";
+import { keyOfCall, ownerName, podOf } from "../ipam/cluster/owner.ts";
 import { clusterIpamTypes, clusterTypes, EXECUTABLE } from "../plugins/types.ts";
+import { withWishes } from "./pod-config.ts";
 import type { ClusterCalls } from "./resident.ts";
 
 export function clusterCalls(node: ClusterNode): ClusterCalls {
@@ -13,7 +15,8 @@ export function clusterCalls(node: ClusterNode): ClusterCalls {
   return {
     ipam: (type) => plugins.get(type),
     prepare: (call) => prepare(node, call),
-    complete: (type, config) => (clusterTypes.includes(type) ? complete(node, config) : config),
+    complete: async (type, config, call) =>
+      clusterTypes.includes(type) ? await completeForPod(node, complete(node, config), call) : config,
   };
 }
 
@@ -36,10 +39,28 @@ async function prepare(node: ClusterNode, call: Call): Promise<() => void> {
   const owner = ownerName(keyOfCall(call));
   const isNew = node.table.of(owner).length === 0;
   const { ipam } = node.custody;
-  await ipam.prepare(call);
+  try {
+    await ipam.prepare(call);
+  } catch (error) {
+    await tellPod(node, call, error);
+    throw error;
+  }
   return () => {
     if (isNew) ipam.release(owner);
   };
+}
+
+/** That a pod cannot have the addresses that it asks for is for its owner to know. */
+async function tellPod({ kubernetes }: ClusterNode, { args }: Call, error: unknown): Promise<void> {
+  const name = podOf(args);
+  if (kubernetes === undefined || name === undefined || !(error instanceof AddressError)) return;
+  try {
+    const pod = await kubernetes.pods.find({ ...name, uid: args.get("K8S_POD_UID") });
+    if (pod !== undefined) void kubernetes.events.warn(pod, "NoAddress", error.message);
+  } catch (failure) {
+    // The call answers what is wrong in any case.
+    if (!(failure instanceof TryAgainError)) throw failure;
+  }
 }
 
 /** The cluster's own IPAM plugin and the node's MTU and bridge, where the configuration does not say. Throws ConfigError. */
@@ -50,6 +71,27 @@ function complete({ config, network, pool }: ClusterNode, given: Record<string, 
   completed.mtu ??= network.podMtu;
   completed.bridge ??= config.bridge;
   return completed;
+}
+
+/**
+ * What the pod of an ADD to the cluster's network asks for goes over the configuration. What is wrong with that is told
+ * by an event on the pod, too.
+ */
+async function completeForPod(
+  { kubernetes, config: { network } }: ClusterNode,
+  config: Record<string, unknown>,
+  call: Call | undefined,
+): Promise<Record<string, unknown>> {
+  const name = call && podOf(call.args);
+  if (kubernetes === undefined || name === undefined || config.name !== network) return config;
+  const pod = await kubernetes.pods.find({ ...name, uid: call?.args.get("K8S_POD_UID") });
+  if (pod === undefined) return config;
+  try {
+    return withWishes(config, wishesOf(pod), pod);
+  } catch (error) {
+    if (error instanceof AnnotationError) void kubernetes.events.warn(pod, "WrongAnnotation", error.message);
+    throw error;
+  }
 }
 
 function requireSame(field: string, given: unknown, own: string): void {

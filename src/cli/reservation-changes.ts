@@ -53,6 +53,7 @@ export async function reserve(
     expires,
     // It may have been the owner's own; the operator's word stands.
     sticky: undefined,
+    fixed: undefined,
   });
   const write = () =>
     before === undefined ? reservations.create(reservationName(owner), record) : reservations.update(before, record);

@@ -33,8 +33,15 @@ export interface ClusterCalls {
    * call is to answer.
    */
   readonly prepare: (call: Call) => Promise<() => void>;
-  /** The configuration of a call with what the node knows better. Throws ConfigError. */
-  readonly complete: (type: string, config: Record<string, unknown>) => Record<string, unknown>;
+  /**
+   * The configuration of a call with what the node knows better; `call` is an ADD as it came. Throws what the call is to
+   * answer.
+   */
+  readonly complete: (
+    type: string,
+    config: Record<string, unknown>,
+    call: Call | undefined,
+  ) => Promise<Record<string, unknown>>;
 }
 
 /** The plugin that is called, its input, and what takes back what was given to it beforehand. */
@@ -137,9 +144,10 @@ export async function residentCalls(options: ResidentOptions): Promise<Calls> {
     const asItIs = { plugin, text: stdin, takeBack: () => {} };
     if (cluster === undefined || config === undefined) return asItIs;
     try {
-      const completed = cluster.complete(type, config);
+      const read = (text: string) => callIn({ env, stdin: () => text, stderr: () => {} });
+      const completed = await cluster.complete(type, config, read(stdin));
       const text = completed === config ? stdin : JSON.stringify(completed);
-      const call = callIn({ env, stdin: () => text, stderr: () => {} });
+      const call = read(text);
       return { plugin, text, takeBack: call === undefined ? () => {} : await cluster.prepare(call) };
     } catch (error) {
       return { ...asItIs, plugin: failing(plugin, error) };

@@ -110,6 +110,8 @@ export interface ReservationRecord {
   readonly node?: string;
   /** Made by the owner's first ADD rather than by an operator, and so free to be of other addresses. No when absent. */
   readonly sticky?: boolean;
+  /** Made for what the pod itself asks for: it ends with the pod. No when absent. */
+  readonly fixed?: boolean;
   /** When it ends, in RFC 3339; it stays until it is deleted when absent. */
   readonly expires?: string;
 }
@@ -225,6 +227,7 @@ export const reservationDocuments: DocumentKind<ReservationRecord> = {
       owner: text,
       node: optional(text),
       sticky: optional(boolean),
+      fixed: optional(boolean),
       expires: optional(instant),
     }),
   ),
@@ -254,6 +257,13 @@ function checkNetworks({ cidrs, blockBits }: PoolRecord): void {
     if (bits > most) throw new ConfigError(field, `is smaller than a block, which is a /${most}`, { value: cidr });
   }
 }
+
+/** The name of a pool. */
+export const poolName: Schema<string> = (value, field) => {
+  const name = text(value, field);
+  if (/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(name)) return name;
+  throw new ConfigError(field, "must be the name of a pool: lower-case letters, digits, dots and hyphens", { value });
+};
 
 /** The name of an owner's reservation: one that every store can take, and another one for every owner. */
 export function reservationName(owner: string): string {

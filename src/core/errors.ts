@@ -20,11 +20,23 @@ export class TendrilError extends Error {
 /** A field of the network configuration is missing, has the wrong type, or a value that cannot be used. */
 export class ConfigError extends TendrilError {
   readonly field: string;
+  /** What is wrong with the field, and its value where that was told. */
+  readonly problem: string;
 
   constructor(field: string, problem: string, options: { value?: unknown; cause?: unknown; details?: string } = {}) {
     const shown = "value" in options ? `: ${showValue(options.value)}` : "";
     super(`Invalid configuration: "${field}" ${problem}${shown}`, options);
     this.field = field;
+    this.problem = `${problem}${shown}`;
+  }
+}
+
+/** An annotation of a pod, or of its namespace, is wrong in type or value. */
+export class AnnotationError extends ConfigError {
+  /** `holder` is who has the annotation, such as `pod "default/web-0"`; the rest is of the error that a schema gave. */
+  constructor(holder: string, { field, problem, details }: ConfigError) {
+    super(field, problem, details === undefined ? {} : { details });
+    this.message = `Annotation "${field}" of ${holder} ${problem}`;
   }
 }
 

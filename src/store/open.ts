@@ -9,7 +9,7 @@ import { ensureFolder, fileError, readTextIfExists } from "../linux/file.ts";
 import { DirectoryStore } from "./directory/directory-store.ts";
 import type { EtcdOptions } from "./etcd/client.ts";
 import { EtcdStore } from "./etcd/etcd-store.ts";
-import { podAccess } from "./kubernetes/access.ts";
+import { type AccessSource, podAccess } from "./kubernetes/access.ts";
 import { kubeconfigAccess } from "./kubernetes/kubeconfig.ts";
 import { KubernetesStore } from "./kubernetes/kubernetes-store.ts";
 import type { Store } from "./store.ts";
@@ -162,8 +162,25 @@ function openEtcd(scheme: "etcd" | "etcds", rest: string, options: StoreOptions,
   return new EtcdStore({ ...etcd, ...(prefix !== undefined && { prefix }) });
 }
 
-function openKubernetes(rest: string, options: StoreOptions, { field, url }: Address): Store {
-  const { server, context, namespace } = options;
+function openKubernetes(rest: string, options: StoreOptions, address: Address): Store {
+  const { namespace } = options;
+  return new KubernetesStore({
+    source: accessOf(rest, options, address),
+    ...(namespace !== undefined && { namespace }),
+  });
+}
+
+/**
+ * How the API server is reached that an address such as `kubernetes:` means, which is what a store has, too. Throws
+ * ConfigError for another address, and for options that cannot be used.
+ */
+export function kubernetesAccess(url: string, options: StoreOptions, field: string): AccessSource {
+  const [scheme, rest = ""] = splitAtColon(url);
+  if (scheme === "kubernetes") return accessOf(rest, options, { field, url });
+  throw new ConfigError(field, "must be kubernetes: or kubernetes:/KUBECONFIG", { value: url });
+}
+
+function accessOf(rest: string, { server, context }: KubernetesStoreOptions, { field, url }: Address): AccessSource {
   const servers = server?.split(",");
   for (const one of servers ?? []) {
     if (/^https?:\/\/[^/,]+$/.test(one)) continue;
@@ -177,9 +194,9 @@ function openKubernetes(rest: string, options: StoreOptions, { field, url }: Add
   if (kubeconfig === undefined && context !== undefined) {
     throw new ConfigError("storeOptions.context", "is for a kubeconfig alone");
   }
-  const source =
-    kubeconfig === undefined ? podAccess(process.env, servers) : kubeconfigAccess(kubeconfig, { context, servers });
-  return new KubernetesStore({ source, ...(namespace !== undefined && { namespace }) });
+  return kubeconfig === undefined
+    ? podAccess(process.env, servers)
+    : kubeconfigAccess(kubeconfig, { context, servers });
 }
 
 /** The kubeconfig that kubectl would take; undefined in a pod, and where there is none. */

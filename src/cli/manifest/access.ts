@@ -24,6 +24,9 @@ export function accessObjects({ namespace }: InstallOptions): ManifestObject[] {
       kind: "ClusterRole",
       metadata,
       rules: [
+        // What pods ask for of their network, and what is wrong with it.
+        { apiGroups: [""], resources: ["pods", "namespaces"], verbs: READ },
+        { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: ["create"] },
         { apiGroups: [GROUP], resources: ["tendrilnodes"], verbs: [...READ, "create", "patch"] },
         { apiGroups: [GROUP], resources: ["pools"], verbs: [...READ, "create"] },
         { apiGroups: [GROUP], resources: ["blocks", "reservations"], verbs: [...READ, "create", "patch", "delete"] },

@@ -13,6 +13,9 @@ export function agentConfigText(options: InstallOptions): string {
   return [
     "# Changes are taken up by: kubectl rollout restart daemonset tendril-agent\n",
     field("store", store, "Where the cluster's documents are: the API server, or etcd://HOST:PORT."),
+    ...(store.startsWith("kubernetes:")
+      ? []
+      : [field("kubernetes", "kubernetes:", "The API server, whose pods' annotations are read.")]),
     ...(stored === undefined ? [] : [field("storeOptions", stored, "How the store is reached.")]),
     field(
       "mode",

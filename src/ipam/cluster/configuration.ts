@@ -1,11 +1,12 @@
 /** The configuration of the IPAM plugin tendril, whose addresses are the cluster's. */
 
+import { poolName } from "../../core/cluster.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { type Family, familyOf, formatIp } from "../../core/ip.ts";
 import type { NetworkConfig } from "../../core/plugin.ts";
 import type { ResultRoute } from "../../core/result.ts";
 import { routes } from "../../core/route.ts";
-import { boolean, object, optional, type Schema, text, withDefault } from "../../core/schema.ts";
+import { boolean, ipText, list, object, optional, type Schema, withDefault } from "../../core/schema.ts";
 import { type RequestedAddress, requestedByArgs, requestedInArgs, requestedIps, uniqueRequests } from "../requested.ts";
 
 const DEFAULT_POOL = "default";
@@ -14,6 +15,8 @@ export interface ClusterIpamConfiguration {
   readonly pool: string;
   /** Whether the pod keeps its address wherever it runs. */
   readonly sticky: boolean;
+  /** Addresses that are kept for the pod, on whichever node it runs, for as long as it exists. */
+  readonly fixed: readonly string[];
   /** The default route of each family where the configuration names none. */
   readonly routes: readonly ResultRoute[] | undefined;
   /** Canonical text, one of a family at most. */
@@ -21,24 +24,17 @@ export interface ClusterIpamConfiguration {
 }
 
 interface Fields {
-  ipam: { pool: string; sticky: boolean; routes: ResultRoute[] | undefined } | undefined;
+  ipam: { pool: string; sticky: boolean; addresses: string[]; routes: ResultRoute[] | undefined } | undefined;
   runtimeConfig: { ips: RequestedAddress[] } | undefined;
   args: { cni: { ips: RequestedAddress[] } | undefined } | undefined;
 }
-
-const poolName: Schema<string> = (value, field) => {
-  const name = text(value, field);
-  if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(name)) {
-    throw new ConfigError(field, "must be the name of a pool: lower-case letters, digits, dots and hyphens", { value });
-  }
-  return name;
-};
 
 const fields: Schema<Fields> = object<Fields>({
   ipam: optional(
     object<NonNullable<Fields["ipam"]>>({
       pool: withDefault(poolName, DEFAULT_POOL),
       sticky: withDefault(boolean, false),
+      addresses: withDefault(list(ipText), []),
       routes: optional(routes),
     }),
   ),
@@ -52,6 +48,7 @@ export function parseClusterIpam(config: NetworkConfig, args: ReadonlyMap<string
   return {
     pool: ipam?.pool ?? DEFAULT_POOL,
     sticky: ipam?.sticky ?? false,
+    fixed: ipam?.addresses ?? [],
     routes: ipam?.routes,
     requested: oneOfFamily([...requestedByArgs(args), ...(configArgs?.cni?.ips ?? []), ...(runtimeConfig?.ips ?? [])]),
   };

@@ -20,6 +20,8 @@ export interface ApiRequest {
   readonly body?: unknown;
   /** `application/json` unless given. */
   readonly contentType?: string;
+  /** In which form the answer is to be; `application/json` unless given. */
+  readonly accept?: string;
 }
 
 export interface ClientOptions {
@@ -166,9 +168,9 @@ export class ApiClient {
       const { servers, tls, token } = this.#access;
       const query = request.query === undefined ? "" : `?${new URLSearchParams(request.query)}`;
       const url = `${servers[this.#server % servers.length]}${request.path}${query}`;
-      const { body, contentType = "application/json" } = request;
+      const { body, contentType = "application/json", accept = "application/json" } = request;
       const headers = {
-        Accept: "application/json",
+        Accept: accept,
         ...(body !== undefined && { "Content-Type": contentType }),
         ...(token !== undefined && { Authorization: `Bearer ${token}` }),
       };

@@ -217,9 +217,10 @@ function reservations(): CustomResourceDefinition {
       }),
       node: about("Where the owner runs, or is about to: others hand the addresses over.", name),
       sticky: about("Made by the owner's first attachment, not by an operator.", boolean),
+      fixed: about("Made for what the pod itself asks for: it ends with the pod.", boolean),
       expires: about("When it ends; it stays until it is deleted when absent.", dateTime),
     },
-    ...["node", "sticky", "expires"],
+    ...["node", "sticky", "fixed", "expires"],
   );
   const fixed = obeying(spec, { rule: "self.owner == oldSelf.owner", message: 'must keep its "owner"' });
   return definition({ kind: "Reservation", plural: "reservations", shortName: "tres" }, { spec: fixed }, [

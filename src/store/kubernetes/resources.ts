@@ -20,9 +20,12 @@ export interface ApiObject {
 
 export interface Metadata {
   readonly name: string;
+  readonly namespace?: string;
+  readonly uid?: string;
   readonly resourceVersion?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
+  readonly ownerReferences?: readonly { readonly kind: string; readonly name: string; readonly controller?: boolean }[];
 }
 
 /** @see RFC 6902 */

@@ -28,15 +28,23 @@ export class ObjectWatch {
   readonly #client: ApiClient;
   readonly #path: string;
   readonly #query: Readonly<Record<string, string>>;
+  readonly #accept: string | undefined;
   #from: Revision;
   #wasOpen = false;
 
-  /** Of the objects of a collection that changed after a resource version. */
-  constructor(client: ApiClient, path: string, query: Readonly<Record<string, string>>, after: Revision) {
+  /** Of the objects of a collection that changed after a resource version; `accept` is the form in which they come. */
+  constructor(
+    client: ApiClient,
+    path: string,
+    query: Readonly<Record<string, string>>,
+    after: Revision,
+    accept?: string,
+  ) {
     this.#client = client;
     this.#path = path;
     this.#query = query;
     this.#from = after;
+    this.#accept = accept;
   }
 
   /** Whether a server has known the resource version at which the watch began. */
@@ -75,7 +83,8 @@ export class ObjectWatch {
       resourceVersion: this.#from,
       timeoutSeconds: String(Math.round(LIFE * (1 + Math.random()))),
     };
-    return this.#client.stream({ path: this.#path, query }, ended, SILENCE);
+    const form = this.#accept === undefined ? {} : { accept: this.#accept };
+    return this.#client.stream({ path: this.#path, query, ...form }, ended, SILENCE);
   }
 }
 

@@ -1,0 +1,147 @@
+/**
+ * What pods ask for by annotations: one table says for each what it may be, and where it may stand.
+ *
+ * A namespace's annotation is the default for its pods, but for those that make sense for one pod alone.
+ */
+
+import { poolName } from "../../core/cluster.ts";
+import { AnnotationError, ConfigError } from "../../core/errors.ts";
+import { familyOf } from "../../core/ip.ts";
+import { ipText, list, mac, type Schema, text } from "../../core/schema.ts";
+import { bitRate } from "./quantity.ts";
+
+export type Annotations = Readonly<Record<string, string>>;
+
+/** A pod as far as its network is concerned. */
+export interface PodFacts {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly annotations: Annotations;
+  /** The kind of its controller, such as `StatefulSet`; undefined for a pod of its own. */
+  readonly controller: string | undefined;
+  readonly namespaceAnnotations: Annotations;
+}
+
+/** What is asked for; undefined where nothing is. */
+export interface PodWishes {
+  readonly pool: string | undefined;
+  /** One of a family at most, in canonical text. */
+  readonly addresses: readonly string[] | undefined;
+  readonly sticky: boolean;
+  readonly mac: string | undefined;
+  /** What the pod receives and what it sends, in bits a second. */
+  readonly ingress: number | undefined;
+  readonly egress: number | undefined;
+}
+
+interface Annotation<T> {
+  readonly name: string;
+  readonly schema: Schema<T>;
+  /** It would be the same for all pods of a namespace, where each has to have another one. */
+  readonly ofPodAlone?: true;
+}
+
+/** An annotation is text, also where it means a truth value. */
+const truth: Schema<boolean> = (value, field) => {
+  if (value === "true" || value === "false") return value === "true";
+  throw new ConfigError(field, "must be true or false", { value });
+};
+
+/** Several are parted by commas, or are a list in JSON. */
+const addresses: Schema<readonly string[]> = (value, field) => {
+  const given = text(value, field);
+  const items = given.trimStart().startsWith("[") ? jsonIn(given, field) : given.split(",").map((item) => item.trim());
+  const found = list(ipText)(items, field);
+  if (found.length === 0) throw new ConfigError(field, "must name an address", { value });
+  const families = new Set(found.map((address) => familyOf(address)));
+  if (families.size < found.length) {
+    throw new ConfigError(field, "must have one address of a family at most", { value });
+  }
+  return found;
+};
+
+/** Throws ConfigError. */
+function jsonIn(given: string, field: string): unknown {
+  try {
+    return JSON.parse(given);
+  } catch (cause) {
+    throw new ConfigError(field, "must be JSON where it begins with a bracket", { value: given, cause });
+  }
+}
+
+/** All of them. */
+export const ANNOTATIONS = {
+  pool: { name: "tendril.dev/pool", schema: poolName },
+  addresses: { name: "tendril.dev/addresses", schema: addresses, ofPodAlone: true },
+  sticky: { name: "tendril.dev/sticky", schema: truth },
+  mac: { name: "tendril.dev/mac", schema: mac, ofPodAlone: true },
+  ingress: { name: "kubernetes.io/ingress-bandwidth", schema: bitRate },
+  egress: { name: "kubernetes.io/egress-bandwidth", schema: bitRate },
+} as const satisfies Readonly<Record<string, Annotation<unknown>>>;
+
+const NAMES: readonly string[] = Object.values(ANNOTATIONS).map(({ name }) => name);
+
+/** By which all of our own begin, so that a slip in a name is told. */
+const OWN = "tendril.dev/";
+
+/** Whether an annotation may be one of these. */
+export function isOfNetworks(name: string): boolean {
+  return NAMES.includes(name) || name.startsWith(OWN);
+}
+
+/** What a pod asks for. Throws AnnotationError for the first annotation that is wrong. */
+export function wishesOf(pod: PodFacts): PodWishes {
+  const podName = `pod "${pod.namespace}/${pod.name}"`;
+  refuseUnknown(podName, pod.annotations);
+  const read = <T>({ name, schema, ofPodAlone }: Annotation<T>): T | undefined => {
+    const own = pod.annotations[name];
+    if (own !== undefined) return checked(podName, name, own, schema);
+    const usual = pod.namespaceAnnotations[name];
+    if (usual === undefined) return undefined;
+    const holder = `namespace "${pod.namespace}"`;
+    if (ofPodAlone) throw new AnnotationError(holder, new ConfigError(name, "is for pods alone", { value: usual }));
+    return checked(holder, name, usual, schema);
+  };
+  const wishes = {
+    pool: read(ANNOTATIONS.pool),
+    addresses: read(ANNOTATIONS.addresses),
+    mac: read(ANNOTATIONS.mac),
+    ingress: read(ANNOTATIONS.ingress),
+    egress: read(ANNOTATIONS.egress),
+  };
+  return { ...wishes, sticky: wishes.addresses === undefined && isSticky(pod, podName, read(ANNOTATIONS.sticky)) };
+}
+
+/**
+ * Nothing is kept for a pod that never comes back under its name. One that asks for it itself is told so; for a namespace
+ * it is the rule for those that do.
+ */
+function isSticky({ controller, annotations }: PodFacts, podName: string, asked: boolean | undefined): boolean {
+  if (asked !== true) return false;
+  const comesBack = controller === undefined || controller === "StatefulSet" || controller === "Node";
+  const { name } = ANNOTATIONS.sticky;
+  if (comesBack || annotations[name] === undefined) return comesBack;
+  const problem = `is for pods that come back under their names, as those of a StatefulSet, and this one is of a ${controller}`;
+  throw new AnnotationError(podName, new ConfigError(name, problem, { value: annotations[name] }));
+}
+
+function refuseUnknown(holder: string, annotations: Annotations): void {
+  for (const [name, value] of Object.entries(annotations)) {
+    if (!name.startsWith(OWN) || NAMES.includes(name) || name === CONFIG_HASH) continue;
+    const own = NAMES.filter((known) => known.startsWith(OWN)).join(", ");
+    throw new AnnotationError(holder, new ConfigError(name, `is none of ours; there are ${own}`, { value }));
+  }
+}
+
+/** On the agents' own pods. */
+const CONFIG_HASH = "tendril.dev/config";
+
+function checked<T>(holder: string, name: string, value: string, schema: Schema<T>): T {
+  try {
+    return schema(value, name);
+  } catch (error) {
+    if (error instanceof ConfigError) throw new AnnotationError(holder, error);
+    throw error;
+  }
+}
