@@ -18,7 +18,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   cluster: ["core", "store"],
   modes: ["core"],
   agent: ["core", "linux", "resources", "plan", "ipam", "store", "cluster", "modes"],
-  controller: ["core", "ipam", "store", "cluster"],
+  controller: ["core", "linux", "ipam", "store", "cluster"],
   lab: ["core", "linux", "resources", "plan", "cni"],
   doctor: ["core", "linux", "resources", "plan"],
   trace: ["core", "linux", "resources", "plan"],

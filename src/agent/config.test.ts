@@ -77,6 +77,7 @@ describe("a configuration", () => {
         tunnel: undefined,
         bird: "bird",
       },
+      controller: false,
       networkConfig: undefined,
       heartbeat: 10,
       grace: 300,

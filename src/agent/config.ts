@@ -3,6 +3,7 @@
 import { hostname } from "node:os";
 import { parse } from "yaml";
 import { LOG_LEVELS, type LogLevel } from "../cluster/log.ts";
+import { METRICS_OFF, metricsAddress } from "../cluster/metrics-server.ts";
 import { MODES, type ModeName } from "../core/cluster.ts";
 import { ConfigError, DecodeError, errorMessage } from "../core/errors.ts";
 import { type Family, familyOf } from "../core/ip.ts";
@@ -50,6 +51,8 @@ export interface ClusterConfig {
   readonly labels: Readonly<Record<string, string>>;
   readonly vxlan: { readonly vni: number; readonly port: number };
   readonly bgp: BgpSettings;
+  /** A controller gives up nodes that are gone, and ends reservations of owners that are: the agent leaves it to it. */
+  readonly controller: boolean;
   /** Path of the network configuration that the agent writes once it is ready. */
   readonly networkConfig: string | undefined;
   /** In seconds. */
@@ -121,22 +124,6 @@ interface RawConfig extends Omit<ClusterConfig, "node" | "store" | "mode" | "sub
   readonly log: LogLevel;
 }
 
-const NO_METRICS = "off";
-
-/** A port of the machine itself: what the agent tells of a node's pods is nobody else's business. */
-const loopback: Schema<string> = (value, field) => {
-  const given = text(value, field);
-  const port = /^(?:127(?:\.\d{1,3}){3}|\[::1\]|localhost):(\d{1,5})$/.exec(given)?.[1];
-  if (given === NO_METRICS || (port !== undefined && Number(port) <= 65_535)) return given;
-  throw new ConfigError(
-    field,
-    `must be an address of the loopback and a port, such as 127.0.0.1:9095, or ${NO_METRICS}`,
-    {
-      value,
-    },
-  );
-};
-
 const fields = exactly<RawConfig>({
   node: optional(name),
   network: withDefault(networkName, "tendril"),
@@ -161,11 +148,12 @@ const fields = exactly<RawConfig>({
     { vni: 1, port: 4789 },
   ),
   bgp: withDefault(bgpSettings, bgpSettings({}, "bgp")),
+  controller: withDefault(boolean, false),
   networkConfig: optional(text),
   heartbeat: withDefault(seconds, 10),
   grace: withDefault(seconds, 300),
   coolDown: withDefault(integer(0, 86_400), 60),
-  metrics: withDefault(loopback, NO_METRICS),
+  metrics: withDefault(metricsAddress, METRICS_OFF),
   inContainer: withDefault(boolean, false),
   log: withDefault(oneOf(...LOG_LEVELS), "info"),
 });
@@ -182,7 +170,7 @@ export function parseAgentConfig(source: string, given: Readonly<Record<string, 
   const { metrics, inContainer, log, ...cluster } = fields({ ...file, ...given }, "");
   return {
     cluster: clusterOf(cluster),
-    metrics: metrics === NO_METRICS ? undefined : metrics,
+    metrics: metrics === METRICS_OFF ? undefined : metrics,
     inContainer,
     log,
   };

@@ -28,7 +28,7 @@ afterEach(() => {
 
 async function makeNode(name: string) {
   const clock = () => now;
-  const membership = new Membership(cluster, { node: name, incarnation: name, clock, grace: 1000 });
+  const membership = new Membership(cluster, { node: name, incarnation: name, clock, grace: 1000, patience: 1000 });
   const table = new AddressTable(":memory:");
   tables.push(table);
   const addresses = new Addresses(cluster, membership, table, {

@@ -46,7 +46,7 @@ interface Node {
 /** A node of the cluster; of several one makes way for another while that waits. */
 async function joined(name: string, labels: Record<string, string> = {}, others: readonly Node[] = []): Promise<Node> {
   const clock = () => now;
-  const membership = new Membership(cluster, { node: name, incarnation: name, clock, grace: 1000 });
+  const membership = new Membership(cluster, { node: name, incarnation: name, clock, grace: 1000, patience: 1000 });
   const table = new AddressTable(":memory:");
   tables.push(table);
   const [released, lost]: [string[], string[]] = [[], []];

@@ -12,7 +12,7 @@ import { DOCUMENT_VERSION, type HeartbeatRecord, HOSTNAME_LABEL, type NodeRecord
 import { ConflictingWriteError } from "../store/store.ts";
 
 /** What others are to know of a node. */
-export type NodeFields = Omit<NodeRecord, "version" | "epoch" | "gone">;
+export type NodeFields = Omit<NodeRecord, "version" | "epoch" | "patience" | "gone">;
 
 export interface MembershipOptions {
   readonly node: string;
@@ -22,6 +22,8 @@ export interface MembershipOptions {
   readonly clock: () => number;
   /** Milliseconds after its last heartbeat for which a node may give addresses. */
   readonly grace: number;
+  /** Milliseconds without a heartbeat after which others may give the node up: longer than its grace. */
+  readonly patience: number;
 }
 
 export class Membership {
@@ -66,7 +68,7 @@ export class Membership {
    */
   async join(fields: NodeFields): Promise<boolean> {
     const { nodes, heartbeats } = this.#store;
-    const { node, clock } = this.#options;
+    const { node, clock, patience } = this.#options;
     this.#lastContact = Number.NEGATIVE_INFINITY;
     const labels = { ...fields.labels, [HOSTNAME_LABEL]: node };
     const begun = clock();
@@ -75,8 +77,16 @@ export class Membership {
     else await heartbeats.update(sign, this.#sign());
     const known = await nodes.get(node);
     const isAnew = known === undefined || known.value.gone === true || sign === undefined;
-    const epoch = (known?.value.epoch ?? 0) + (isAnew ? 1 : 0);
-    const record: NodeRecord = { ...known?.value, ...fields, labels, version: DOCUMENT_VERSION, epoch, gone: false };
+    // One that is not known any more begins beyond the epochs that this process has had.
+    const epoch = (known?.value.epoch ?? this.#epoch) + (isAnew ? 1 : 0);
+    const said = {
+      labels,
+      version: DOCUMENT_VERSION,
+      epoch,
+      patience: Math.ceil(patience / 1000),
+      gone: false,
+    } as const;
+    const record: NodeRecord = { ...known?.value, ...fields, ...said };
     if (known === undefined) await nodes.create(node, record);
     else await nodes.update(known, record);
     this.#epoch = epoch;

@@ -76,11 +76,14 @@ export class ClusterNode {
     this.health = new StoreHealth(log);
     const grace = config.grace * 1000;
     const heartbeat = config.heartbeat * 1000;
+    // Two heartbeats beyond the grace that the node itself keeps to.
+    const patience = grace + 2 * heartbeat;
     this.membership = new Membership(this.store, {
       node: config.node,
       incarnation: randomUUID(),
       clock: bootClock,
       grace,
+      patience,
     });
     this.table = new AddressTable(`${stateFolder}/addresses.sqlite`);
     this.addresses = new Addresses(this.store, this.membership, this.table, {
@@ -90,6 +93,8 @@ export class ClusterNode {
       idle: IDLE,
       lost: options.lost,
       isGone: async (pod) => (await this.kubernetes?.pods.isGone(pod)) ?? false,
+      // The controller knows which owners are gone for good.
+      ...(config.controller && { keep: Number.POSITIVE_INFINITY }),
     });
     this.kubernetes =
       config.kubernetes === undefined
@@ -119,8 +124,7 @@ export class ClusterNode {
       addresses: this.addresses,
       picture: this.network.picture,
       table: this.table,
-      // Two heartbeats of patience beyond the grace that the node itself keeps to.
-      reclaim: new Reclaim(this.store, { clock: bootClock, patience: grace + 2 * heartbeat }),
+      reclaim: config.controller ? undefined : new Reclaim(this.store, { clock: bootClock, patience }),
       health: this.health,
       log,
       heartbeat,

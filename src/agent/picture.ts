@@ -5,6 +5,7 @@
  */
 
 import type { ClusterStore } from "../cluster/cluster-store.ts";
+import { followed } from "../cluster/follow.ts";
 import type { BlockRecord, NodeRecord, PoolRecord, ReservationRecord } from "../core/cluster.ts";
 import { hash64 } from "../core/names.ts";
 import { isRouted, Prefixes } from "../ipam/cluster/prefixes.ts";
@@ -28,9 +29,6 @@ export interface Stirs {
 
 /** Nodes, pools, blocks, reservations. */
 const KINDS = 4;
-
-/** How long to wait before a store that was away at the first listing is asked again, in milliseconds. */
-const RETRY = 1000;
 
 export class Picture {
   readonly #node: string;
@@ -166,20 +164,4 @@ export class Picture {
 /** Where a node stands among all; it has nothing to do with where it is. */
 function orderOf(node: string): number {
   return hash64(node)[0] >>> 0;
-}
-
-async function followed<T>(
-  collection: Collection<T>,
-  signal: AbortSignal,
-  failed: (error: unknown) => void,
-  take: (documents: Documents<T>, changed: readonly string[]) => void,
-): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      for await (const { documents, changed } of collection.follow(signal)) take(documents, changed);
-    } catch (error) {
-      failed(error);
-      await Bun.sleep(RETRY);
-    }
-  }
 }

@@ -49,7 +49,7 @@ afterEach(() => {
 
 function makeNode(name: string) {
   const clock = () => now;
-  const membership = new Membership(cluster, { node: name, incarnation: name, clock, grace: GRACE });
+  const membership = new Membership(cluster, { node: name, incarnation: name, clock, grace: GRACE, patience: GRACE });
   const table = new AddressTable(":memory:");
   tables.push(table);
   const lost: string[] = [];

@@ -19,7 +19,8 @@ export interface StandingOptions {
   readonly store: ClusterStore;
   readonly membership: Membership;
   readonly addresses: Addresses;
-  readonly reclaim: Reclaim;
+  /** Absent where a controller gives up those that are gone. */
+  readonly reclaim: Reclaim | undefined;
   readonly picture: Picture;
   readonly table: AddressTable;
   readonly health: StoreHealth;
@@ -70,6 +71,7 @@ export class Standing {
     const { heartbeat, reclaim, picture, membership, log } = this.#options;
     this.#beat = repeat(heartbeat, signal, () => this.#asking(() => this.#renew()), this.#failed);
     this.#tend = repeat(TEND, signal, () => this.#see(), this.#failed);
+    if (reclaim === undefined) return;
     const look = async (): Promise<void> => {
       const lookers = picture.first(LOOKERS);
       const isLooker = lookers.length < LOOKERS || lookers.includes(membership.node);

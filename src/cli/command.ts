@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { VERSION } from "../agent/version.ts";
 import { errorMessage, TendrilError } from "../core/errors.ts";
 import { agentCommand } from "./agent.ts";
+import { controllerCommand } from "./controller.ts";
 import { doctorCommand } from "./doctor.ts";
 import { getCommand } from "./get.ts";
 import { installCommand } from "./install.ts";
@@ -32,6 +33,7 @@ export async function runCli(args: readonly string[]): Promise<number> {
   };
   const cluster = [
     agentCommand(exit),
+    controllerCommand(),
     getCommand(),
     poolCommand(),
     ...reservationCommands(),

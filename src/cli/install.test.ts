@@ -141,7 +141,13 @@ describe("the manifest", () => {
 
   test("takes numbers that are numbers", () => {
     const command = installCommand().exitOverride();
-    for (const option of ["--mtu", "--metrics-port", "--block-size-ipv4", "--block-size-ipv6"]) {
+    for (const option of [
+      "--mtu",
+      "--metrics-port",
+      "--block-size-ipv4",
+      "--block-size-ipv6",
+      "--controller-replicas",
+    ]) {
       expect(() => command.parse(["--print", option, "many"], { from: "user" })).toThrow(`"${option}" must be`);
     }
   });

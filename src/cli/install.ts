@@ -2,10 +2,12 @@
 
 import { Command } from "commander";
 import { type AgentConfig, parseAgentConfig } from "../agent/config.ts";
+import { parseControllerConfig } from "../controller/config.ts";
 import { ConfigError } from "../core/errors.ts";
 import { agentConfigText } from "./manifest/agent-config.ts";
+import { controllerConfigText } from "./manifest/controller-config.ts";
 import { manifestObjects, manifestText } from "./manifest/manifest.ts";
-import { DEFAULTS, type InstallOptions } from "./manifest/options.ts";
+import { DEFAULTS, hasController, type InstallOptions } from "./manifest/options.ts";
 
 interface Flags {
   readonly print?: boolean;
@@ -23,6 +25,8 @@ interface Flags {
   readonly bridge?: string;
   readonly masquerade: boolean;
   readonly metricsPort: string;
+  readonly controllerMetricsPort: string;
+  readonly controllerReplicas: string;
   readonly log: string;
 }
 
@@ -50,6 +54,12 @@ export function installCommand(): Command {
     .option("--bridge <name>", "pods are ports of this bridge instead of routed pairs")
     .option("--no-masquerade", "pods leave the cluster under their own addresses")
     .option("--metrics-port <port>", "port on nodes' loopback of metrics and probes", String(usual.metricsPort))
+    .option("--controller-metrics-port <port>", "the same for the controller", String(usual.controllerMetricsPort))
+    .option(
+      "--controller-replicas <number>",
+      "how many controllers run, each on another node",
+      String(usual.controllerReplicas),
+    )
     .option("--log <level>", "debug, info, warn or error", usual.log)
     .addHelpText("after", NOTES)
     .action((flags: Flags) => {
@@ -72,7 +82,7 @@ export function installManifest(options: InstallOptions): string {
 
 /** The configuration as an agent will read it. */
 function checked(options: InstallOptions): AgentConfig {
-  const { namespace, image, imagePullPolicy, store } = options;
+  const { namespace, image, imagePullPolicy, store, controllerMetricsPort } = options;
   if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(namespace)) {
     throw new ConfigError("--namespace", "must be lower-case letters, digits and hyphens", { value: namespace });
   }
@@ -83,6 +93,12 @@ function checked(options: InstallOptions): AgentConfig {
   if (!/^(kubernetes:$|etcds?:\/\/)/.test(store)) {
     throw new ConfigError("--store", "must be kubernetes: or etcd://HOST:PORT, which pods can reach", { value: store });
   }
+  if (controllerMetricsPort === options.metricsPort || controllerMetricsPort > 65_535) {
+    throw new ConfigError("--controller-metrics-port", "must be another port than that of the agents", {
+      value: controllerMetricsPort,
+    });
+  }
+  if (hasController(options)) parseControllerConfig(controllerConfigText(options));
   return parseAgentConfig(agentConfigText(options), { node: "node" });
 }
 
@@ -105,6 +121,8 @@ function optionsOf(flags: Flags): InstallOptions {
     bridge: flags.bridge,
     masquerade: flags.masquerade,
     metricsPort: wholeNumber(metricsPort, "--metrics-port"),
+    controllerMetricsPort: wholeNumber(flags.controllerMetricsPort, "--controller-metrics-port"),
+    controllerReplicas: wholeNumber(flags.controllerReplicas, "--controller-replicas"),
     log: flags.log,
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Giving up nodes that are gone, and freeing what they held. Every agent does it; whoever is first does the work, and
- * all others find it done.
+ * Giving up nodes that are gone, and freeing what they held. Where there is no controller every agent does it; whoever is
+ * first does the work, and all others find it done.
  */
 
 import { type BlockRecord, type HeartbeatRecord, NOBODY, type NodeRecord } from "../core/cluster.ts";
@@ -11,7 +11,10 @@ import type { ClusterStore } from "./cluster-store.ts";
 export interface ReclaimOptions {
   /** Milliseconds of a clock that nobody sets and that goes on while the machine sleeps. */
   readonly clock: () => number;
-  /** How long a heartbeat must have stood still: the members' grace period at least. */
+  /**
+   * How long the heartbeat of a node that does not say it itself must have stood still: the members' grace period at
+   * least.
+   */
   readonly patience: number;
 }
 
@@ -22,6 +25,8 @@ export class Reclaim {
   readonly #seen = new Map<string, { readonly revision: Revision; readonly since: number }>();
 
   #lastLook = Number.NEGATIVE_INFINITY;
+  /** Between the last two looks. */
+  #gap = Number.POSITIVE_INFINITY;
 
   constructor(store: ClusterStore, options: ReclaimOptions) {
     this.#store = store;
@@ -36,7 +41,7 @@ export class Reclaim {
     const { nodes, heartbeats, blocks } = this.#store;
     const known = await nodes.list();
     const signs = await heartbeats.list();
-    this.#forgiveAbsence();
+    this.#beginLook();
     const givenUp: string[] = [];
     for (const node of known.values()) {
       if (!node.value.gone && (await this.#giveUp(node, signs.get(node.name)))) givenUp.push(node.name);
@@ -55,7 +60,7 @@ export class Reclaim {
    */
   async lookAt(names: readonly string[]): Promise<string[]> {
     const { nodes, heartbeats } = this.#store;
-    this.#forgiveAbsence();
+    this.#beginLook();
     const givenUp: string[] = [];
     for (const name of names) {
       const node = await nodes.get(name);
@@ -65,25 +70,25 @@ export class Reclaim {
     return givenUp;
   }
 
-  /** While the store was away nobody could be heard: then all have their time anew. */
-  #forgiveAbsence(): void {
-    const { clock, patience } = this.#options;
-    const now = clock();
-    if (now - this.#lastLook > patience / 2) this.#seen.clear();
+  #beginLook(): void {
+    const now = this.#options.clock();
+    this.#gap = now - this.#lastLook;
     this.#lastLook = now;
   }
 
   /** Gives one node up when its heartbeat is gone, or has stood still for long enough. */
   async #giveUp(node: Document<NodeRecord>, sign: Document<HeartbeatRecord> | undefined): Promise<boolean> {
-    if (sign !== undefined && !this.#isSilent(node.name, sign.revision)) return false;
+    if (sign !== undefined && !this.#isSilent(node, sign.revision)) return false;
     return giveUpNode(this.#store, node, sign);
   }
 
-  #isSilent(node: string, revision: Revision): boolean {
+  /** While the store was away nobody could be heard: then a node has its time anew. */
+  #isSilent({ name, value }: Document<NodeRecord>, revision: Revision): boolean {
     const now = this.#options.clock();
-    const seen = this.#seen.get(node);
-    if (seen?.revision === revision) return now - seen.since >= this.#options.patience;
-    this.#seen.set(node, { revision, since: now });
+    const patience = value.patience === undefined ? this.#options.patience : value.patience * 1000;
+    const seen = this.#seen.get(name);
+    if (seen?.revision === revision && this.#gap <= patience / 2) return now - seen.since >= patience;
+    this.#seen.set(name, { revision, since: now });
     return false;
   }
 

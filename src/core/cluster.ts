@@ -57,6 +57,11 @@ export interface NodeRecord {
    * an earlier one are not its own any more.
    */
   readonly epoch: number;
+  /**
+   * Seconds without a sign of life after which it may be given up: by then it has stopped giving addresses. Who gives
+   * it up decides for one that does not say.
+   */
+  readonly patience?: number;
   /** Given up: its blocks are to be freed. It comes back by claiming anew. */
   readonly gone?: boolean;
 }
@@ -164,6 +169,7 @@ export const nodeDocuments: DocumentKind<NodeRecord> = {
         }),
       ),
       epoch: count,
+      patience: optional(count),
       gone: optional(boolean),
     }),
   ),

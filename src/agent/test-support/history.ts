@@ -164,7 +164,13 @@ class History {
     });
     const clock = () => this.#now;
     this.#count++;
-    const membership = new Membership(store, { node, incarnation: `${node}-${this.#count}`, clock, grace: GRACE });
+    const membership = new Membership(store, {
+      node,
+      incarnation: `${node}-${this.#count}`,
+      clock,
+      grace: GRACE,
+      patience: GRACE,
+    });
     const table = this.#tables.get(node) as AddressTable;
     const options = {
       clock,

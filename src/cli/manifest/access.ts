@@ -6,58 +6,29 @@
  */
 
 import { GROUP, VERSION } from "../../store/kubernetes/resources.ts";
+import { accountObjects, type Rule } from "./account.ts";
 import { AGENT, type InstallOptions, LABELS, type ManifestObject } from "./options.ts";
 
-const RBAC = "rbac.authorization.k8s.io";
 const ADMISSION = "admissionregistration.k8s.io/v1";
 const READ = ["get", "list", "watch"];
 
+const RULES: readonly Rule[] = [
+  // What pods ask for of their network, and what is wrong with it.
+  { apiGroups: [""], resources: ["pods", "namespaces"], verbs: READ },
+  { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: ["create"] },
+  { apiGroups: [GROUP], resources: ["tendrilnodes"], verbs: [...READ, "create", "patch"] },
+  { apiGroups: [GROUP], resources: ["pools"], verbs: [...READ, "create"] },
+  { apiGroups: [GROUP], resources: ["blocks", "reservations"], verbs: [...READ, "create", "patch", "delete"] },
+];
+
+const OWN_RULES: readonly Rule[] = [
+  { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: [...READ, "create", "patch", "delete"] },
+];
+
 /** The account, its roles and the policies. */
 export function accessObjects({ namespace }: InstallOptions): ManifestObject[] {
-  const metadata = { name: AGENT, labels: LABELS };
-  const own = { ...metadata, namespace };
-  const subjects = [{ kind: "ServiceAccount", name: AGENT, namespace }];
   return [
-    { apiVersion: "v1", kind: "ServiceAccount", metadata: own },
-    {
-      apiVersion: `${RBAC}/v1`,
-      kind: "ClusterRole",
-      metadata,
-      rules: [
-        // What pods ask for of their network, and what is wrong with it.
-        { apiGroups: [""], resources: ["pods", "namespaces"], verbs: READ },
-        { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: ["create"] },
-        { apiGroups: [GROUP], resources: ["tendrilnodes"], verbs: [...READ, "create", "patch"] },
-        { apiGroups: [GROUP], resources: ["pools"], verbs: [...READ, "create"] },
-        { apiGroups: [GROUP], resources: ["blocks", "reservations"], verbs: [...READ, "create", "patch", "delete"] },
-      ],
-    },
-    {
-      apiVersion: `${RBAC}/v1`,
-      kind: "ClusterRoleBinding",
-      metadata,
-      roleRef: { apiGroup: RBAC, kind: "ClusterRole", name: AGENT },
-      subjects,
-    },
-    {
-      apiVersion: `${RBAC}/v1`,
-      kind: "Role",
-      metadata: own,
-      rules: [
-        {
-          apiGroups: ["coordination.k8s.io"],
-          resources: ["leases"],
-          verbs: [...READ, "create", "patch", "delete"],
-        },
-      ],
-    },
-    {
-      apiVersion: `${RBAC}/v1`,
-      kind: "RoleBinding",
-      metadata: own,
-      roleRef: { apiGroup: RBAC, kind: "Role", name: AGENT },
-      subjects,
-    },
+    ...accountObjects(AGENT, namespace, { cluster: RULES, own: OWN_RULES }),
     ...policies(namespace).flatMap((policy) => policyObjects(policy, namespace)),
   ];
 }
@@ -74,6 +45,8 @@ interface Policy {
   readonly version: string;
   readonly resource: string;
   readonly validations: readonly Validation[];
+  /** Of what is deleted, `oldObject`; unless given, what RBAC says of it is all that is said. */
+  readonly deletion?: Validation;
 }
 
 function policies(namespace: string): Policy[] {
@@ -84,13 +57,7 @@ function policies(namespace: string): Policy[] {
       ...own,
       name: "nodes",
       resource: "tendrilnodes",
-      validations: [
-        {
-          // One that has been silent for long is given up by whoever sees it first, and nothing else of it is changed.
-          expression: `${isNamed} || (request.operation == 'UPDATE' && has(object.spec.gone) && object.spec.gone && object.spec.addresses == oldObject.spec.addresses)`,
-          message: "An agent writes its own node alone, and gives up others that are gone",
-        },
-      ],
+      validations: [{ expression: isNamed, message: "An agent writes its own node alone" }],
     },
     {
       ...own,
@@ -124,6 +91,10 @@ function policies(namespace: string): Policy[] {
           message: "An agent borrows addresses for its own node alone",
         },
       ],
+      deletion: {
+        expression: "oldObject.spec.node == variables.node",
+        message: "An agent gives back blocks of its own node alone",
+      },
     },
     {
       ...own,
@@ -136,6 +107,11 @@ function policies(namespace: string): Policy[] {
           message: "An agent asks for reserved addresses for its own node alone",
         },
       ],
+      deletion: {
+        expression:
+          "has(oldObject.spec.expires) || (has(oldObject.spec.sticky) && oldObject.spec.sticky) || (has(oldObject.spec.fixed) && oldObject.spec.fixed)",
+        message: "An agent ends no reservation that is an operator's and has no end",
+      },
     },
     {
       name: "heartbeats",
@@ -148,6 +124,10 @@ function policies(namespace: string): Policy[] {
           message: "An agent gives signs of life of its own node alone",
         },
       ],
+      deletion: {
+        expression: `namespaceObject.metadata.name == '${namespace}' && (oldObject.metadata.name == variables.node || oldObject.metadata.name.startsWith('session-'))`,
+        message: "An agent takes back signs of life of its own node alone",
+      },
     },
   ];
 }
@@ -155,7 +135,8 @@ function policies(namespace: string): Policy[] {
 /** The key under which the API server tells the node of the pod that a token was made for. */
 const NODE_CLAIM = "authentication.kubernetes.io/node-name";
 
-function policyObjects({ name, group, version, resource, validations }: Policy, namespace: string): ManifestObject[] {
+function policyObjects(policy: Policy, namespace: string): ManifestObject[] {
+  const { name, group, version, resource, deletion } = policy;
   const metadata = { name: `${AGENT}-${name}`, labels: LABELS };
   const node = `request.userInfo.extra['${NODE_CLAIM}'][0]`;
   return [
@@ -170,7 +151,7 @@ function policyObjects({ name, group, version, resource, validations }: Policy, 
             {
               apiGroups: [group],
               apiVersions: [version],
-              operations: ["CREATE", "UPDATE"],
+              operations: ["CREATE", "UPDATE", ...(deletion === undefined ? [] : ["DELETE"])],
               resources: [resource],
             },
           ],
@@ -182,7 +163,7 @@ function policyObjects({ name, group, version, resource, validations }: Policy, 
           },
         ],
         variables: [{ name: "node", expression: `'${NODE_CLAIM}' in request.userInfo.extra ? ${node} : 'none'` }],
-        validations: validations.map((validation) => ({ ...validation, reason: "Forbidden" })),
+        validations: validationsOf(policy).map((validation) => ({ ...validation, reason: "Forbidden" })),
       },
     },
     {
@@ -191,5 +172,17 @@ function policyObjects({ name, group, version, resource, validations }: Policy, 
       metadata,
       spec: { policyName: metadata.name, validationActions: ["Deny"] },
     },
+  ];
+}
+
+/** There is no `object` where one is deleted. */
+function validationsOf({ validations, deletion }: Policy): readonly Validation[] {
+  if (deletion === undefined) return validations;
+  return [
+    ...validations.map(({ expression, message }) => ({
+      expression: `request.operation == 'DELETE' || (${expression})`,
+      message,
+    })),
+    { expression: `request.operation != 'DELETE' || (${deletion.expression})`, message: deletion.message },
   ];
 }

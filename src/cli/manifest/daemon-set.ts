@@ -6,7 +6,7 @@ import { AGENT, type InstallOptions, LABELS, type ManifestObject } from "./optio
 const SELECTED = { ...LABELS, "app.kubernetes.io/component": "agent" };
 
 /** On pods: another one when the configuration is another, so that a changed manifest restarts the agents. */
-const CONFIG_HASH = "tendril.dev/config";
+export const CONFIG_HASH = "tendril.dev/config";
 
 export function daemonSet(options: InstallOptions, configHash: string): ManifestObject {
   return {

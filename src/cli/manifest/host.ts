@@ -82,3 +82,9 @@ export const REASONS: Readonly<Record<string, string>> = {
   "seLinuxOptions:": "the usual type may not write the host's folders",
   "readOnlyRootFilesystem: true": "all that is written is in the mounts below",
 };
+
+/** Those of the controller that are others. */
+export const CONTROLLER_REASONS: Readonly<Record<string, string>> = {
+  "hostNetwork: true": "it sees to a pool that has no address left, and so must not need one",
+  "readOnlyRootFilesystem: true": "nothing is written",
+};

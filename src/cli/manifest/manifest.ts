@@ -5,14 +5,18 @@ import { formatHash, hash64 } from "../../core/names.ts";
 import { customResourceDefinitions } from "../../store/kubernetes/crds.ts";
 import { accessObjects } from "./access.ts";
 import { agentConfigText } from "./agent-config.ts";
+import { controllerAccess, controllerDeployment } from "./controller.ts";
+import { controllerConfigText } from "./controller-config.ts";
 import { daemonSet } from "./daemon-set.ts";
-import { CAPABILITIES, MOUNTS, REASONS } from "./host.ts";
-import { AGENT, type InstallOptions, LABELS, type ManifestObject } from "./options.ts";
+import { CAPABILITIES, CONTROLLER_REASONS, MOUNTS, REASONS } from "./host.ts";
+import { AGENT, hasController, type InstallOptions, LABELS, type ManifestObject } from "./options.ts";
 
 /** In the order in which they can be applied. */
 export function manifestObjects(options: InstallOptions): ManifestObject[] {
   const { namespace } = options;
   const config = agentConfigText(options);
+  const isControlled = hasController(options);
+  const controllerConfig = isControlled ? controllerConfigText(options) : "";
   return [
     {
       apiVersion: "v1",
@@ -21,12 +25,14 @@ export function manifestObjects(options: InstallOptions): ManifestObject[] {
     },
     ...customResourceDefinitions().map((definition) => ({ ...definition })),
     ...accessObjects(options),
+    ...(isControlled ? controllerAccess(options) : []),
     {
       apiVersion: "v1",
       kind: "ConfigMap",
       metadata: { name: AGENT, namespace, labels: LABELS },
-      data: { "agent.yaml": config },
+      data: { "agent.yaml": config, ...(isControlled && { "controller.yaml": controllerConfig }) },
     },
+    ...(isControlled ? [controllerDeployment(options, formatHash(hash64(controllerConfig)))] : []),
     daemonSet(options, formatHash(hash64(config))),
   ];
 }
@@ -34,14 +40,17 @@ export function manifestObjects(options: InstallOptions): ManifestObject[] {
 /** The objects as YAML, with the reason beside each thing that a pod has of its host. */
 export function manifestText(objects: readonly ManifestObject[], about: string): string {
   const documents = objects.map((object) =>
-    withReasons(stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })),
+    withReasons(stringify(object, { lineWidth: 0, aliasDuplicateObjects: false }), {
+      ...REASONS,
+      ...(object.kind === "Deployment" && CONTROLLER_REASONS),
+    }),
   );
   return `# ${about}\n---\n${documents.join("---\n")}`;
 }
 
-function withReasons(text: string): string {
+function withReasons(text: string, reasons: Readonly<Record<string, string>>): string {
   return text.replace(/^( *)(?:- )?(\S.*)$/gm, (line, _indent, content: string) => {
-    const reason = REASONS[content] ?? (/^ *- /.test(line) ? CAPABILITIES[content] : undefined) ?? mountReason(content);
+    const reason = reasons[content] ?? (/^ *- /.test(line) ? CAPABILITIES[content] : undefined) ?? mountReason(content);
     return reason === undefined ? line : `${line} # ${reason}`;
   });
 }

@@ -21,6 +21,10 @@ export interface InstallOptions {
   readonly masquerade: boolean;
   /** Port on the nodes' loopback of metrics and probes. */
   readonly metricsPort: number;
+  /** The same for the controller, which is in the nodes' network, too. */
+  readonly controllerMetricsPort: number;
+  /** How many controllers run, each on another node. */
+  readonly controllerReplicas: number;
   readonly log: string;
   /** URLs of API servers, for agents that are not to reach them by the Service. */
   readonly server: string | undefined;
@@ -39,6 +43,8 @@ export const DEFAULTS: InstallOptions = {
   bridge: undefined,
   masquerade: true,
   metricsPort: 9095,
+  controllerMetricsPort: 9096,
+  controllerReplicas: 2,
   log: "info",
   server: undefined,
 };
@@ -55,3 +61,8 @@ export const AGENT = "tendril-agent";
 
 /** The labels of all that is installed. */
 export const LABELS = { "app.kubernetes.io/name": "tendril" };
+
+/** The controller works on the API server's objects; where the documents are elsewhere, the agents do what it would. */
+export function hasController({ store }: Pick<InstallOptions, "store">): boolean {
+  return store.startsWith("kubernetes:");
+}

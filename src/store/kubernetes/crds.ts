@@ -79,9 +79,10 @@ function nodes(): CustomResourceDefinition {
       agentVersion: text,
       bgp: about("What other nodes' BIRD has to know of its.", bgp),
       epoch: about("How often it has been given up; its blocks carry the epoch of their claim.", integer(0)),
+      patience: about("Seconds without a sign of life after which it may be given up.", integer(0)),
       gone: about("Given up: its blocks are to be freed.", boolean),
     },
-    ...["tunnelMac", "podAddresses", "mtu", "modes", "labels", "agentVersion", "bgp", "gone"],
+    ...["tunnelMac", "podAddresses", "mtu", "modes", "labels", "agentVersion", "bgp", "patience", "gone"],
   );
   return definition({ kind: "TendrilNode", plural: "tendrilnodes", shortName: "tnode" }, { spec }, [
     { name: "Addresses", type: "string", jsonPath: ".spec.addresses" },
@@ -139,10 +140,13 @@ function pools(): CustomResourceDefinition {
   return definition({ kind: "Pool", plural: "pools", shortName: "tpool" }, { spec, status: poolStatus() }, [
     { name: "CIDRs", type: "string", jsonPath: ".spec.cidrs" },
     { name: "Used", type: "integer", jsonPath: ".status.ipv4.used" },
+    { name: "Free", type: "string", jsonPath: ".status.ipv4.free" },
     { name: "Capacity", type: "string", jsonPath: ".status.ipv4.capacity" },
     { name: "Used6", type: "integer", jsonPath: ".status.ipv6.used", priority: 1 },
+    { name: "Free6", type: "string", jsonPath: ".status.ipv6.free", priority: 1 },
     { name: "Capacity6", type: "string", jsonPath: ".status.ipv6.capacity", priority: 1 },
     { name: "Exhausted", type: "string", jsonPath: '.status.conditions[?(@.type=="Exhausted")].status' },
+    { name: "Conflicting", type: "string", jsonPath: '.status.conditions[?(@.type=="Conflicting")].status' },
     AGE,
   ]);
 }
@@ -152,10 +156,11 @@ function poolStatus(): SchemaNode {
   const family = object(
     {
       capacity: about("How many addresses there are, in digits: of IPv6 more than a number can tell.", text),
-      used: about("How many are given or reserved.", integer(0)),
+      used: about("How many pods and nodes have, or are reserved.", integer(0)),
+      free: about("How many are left, in digits.", text),
       blocks: about("How many blocks are claimed.", integer(0)),
     },
-    ...["capacity", "used", "blocks"],
+    ...["capacity", "used", "free", "blocks"],
   );
   const condition = object(
     {

@@ -26,7 +26,7 @@ import { ObjectWatch } from "./watch.ts";
 export interface KubernetesStoreOptions extends ClientOptions {
   /** Of Leases; `tendril-system` unless given. */
   readonly namespace?: string;
-  /** For tests: other resources by the kind of their documents. */
+  /** Other resources than the cluster's documents, by the kind of theirs. */
   readonly resources?: Readonly<Record<string, Resource>>;
 }
 
@@ -82,7 +82,7 @@ export class KubernetesStore implements Store {
       const watch = new ObjectWatch(this.#client, path, selecting(labels), from);
       try {
         for await (const { type, object } of watch.events(signal)) {
-          const change = type === "DELETED" ? deleteOf(kind, object) : this.#put(kind, object);
+          const change = type === "DELETED" ? this.#deleted(kind, object) : this.#put(kind, object);
           note(known, change);
           yield change;
         }
@@ -212,11 +212,19 @@ export class KubernetesStore implements Store {
     return { type: "put", entry: this.#entry(kind, object) };
   }
 
+  #deleted(kind: string, object: ApiObject): Change {
+    return { type: "delete", kind, name: this.#nameOf(kind, object), revision: object.metadata.resourceVersion ?? "" };
+  }
+
+  #nameOf(kind: string, object: ApiObject): string {
+    return this.#resource(kind).nameOf?.(object) ?? object.metadata.name;
+  }
+
   #entry(kind: string, object: ApiObject): Entry {
-    const { name, resourceVersion: revision = "", labels } = object.metadata;
+    const { resourceVersion: revision = "", labels } = object.metadata;
     const session = labels?.[SESSION_LABEL];
     if (session !== undefined) this.#sessions.note(kind, session);
-    return { kind, name, value: this.#resource(kind).valueOf(object), revision };
+    return { kind, name: this.#nameOf(kind, object), value: this.#resource(kind).valueOf(object), revision };
   }
 
   #resource(kind: string, name?: string): Resource {
@@ -234,10 +242,6 @@ function selecting(labels: Resource["labels"] = {}): Record<string, string> {
 
 function isDocument({ labels = {} }: Resource, { metadata }: ApiObject): boolean {
   return Object.entries(labels).every(([name, value]) => metadata.labels?.[name] === value);
-}
-
-function deleteOf(kind: string, { metadata }: ApiObject): Change {
-  return { type: "delete", kind, name: metadata.name, revision: metadata.resourceVersion ?? "" };
 }
 
 function note(known: Revisions | undefined, change: Change): void {

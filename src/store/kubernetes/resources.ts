@@ -16,12 +16,15 @@ export interface ApiObject {
   readonly kind?: string;
   readonly metadata: Metadata;
   readonly spec?: unknown;
+  readonly status?: unknown;
 }
 
 export interface Metadata {
   readonly name: string;
   readonly namespace?: string;
   readonly uid?: string;
+  readonly generation?: number;
+  readonly creationTimestamp?: string;
   readonly resourceVersion?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
@@ -40,6 +43,8 @@ export interface Resource {
   readonly path: string;
   /** Those among the collection's objects that are documents; all unless given. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** The name of an object's document; the object's own unless given. */
+  readonly nameOf?: (object: ApiObject) => string;
   /** An object for a new document, without its name. */
   readonly objectOf: (value: unknown) => Omit<ApiObject, "metadata"> & { readonly metadata?: Omit<Metadata, "name"> };
   /** What makes an object that is there one of another document, and leaves alone what others have added to it. */
@@ -55,6 +60,7 @@ export function clusterResources(namespace: string = NAMESPACE): Readonly<Record
     blocks: customResource("blocks", "Block"),
     reservations: customResource("reservations", "Reservation"),
     heartbeats: heartbeats(namespace),
+    leaders: leaders(namespace),
   };
 }
 
@@ -78,7 +84,9 @@ export function leasesPath(namespace: string): string {
 export interface LeaseSpec {
   readonly holderIdentity?: string;
   readonly leaseDurationSeconds?: number;
+  readonly acquireTime?: string;
   readonly renewTime?: string;
+  readonly leaseTransitions?: number;
 }
 
 /** A Lease without its name, renewed now. */
@@ -109,6 +117,17 @@ function heartbeats(namespace: string): Resource {
       { op: "add", path: "/spec", value: specOf(value) },
     ],
     valueOf: ({ metadata }) => parsed(metadata.annotations?.[HEARTBEAT]),
+  };
+}
+
+/** Who of several like processes does the work, by the Lease of that name; what it says of itself is in the Lease's words. */
+function leaders(namespace: string): Resource {
+  const specOf = (value: unknown) => leaseOf(value as LeaseSpec).spec;
+  return {
+    path: leasesPath(namespace),
+    objectOf: (value) => leaseOf(value as LeaseSpec),
+    patchOf: (value) => [{ op: "add", path: "/spec", value: specOf(value) }],
+    valueOf: ({ spec }) => spec,
   };
 }
 
