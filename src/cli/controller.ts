@@ -5,7 +5,7 @@ import { VERSION } from "../agent/version.ts";
 import { logTo } from "../cluster/log.ts";
 import { parseControllerConfig } from "../controller/config.ts";
 import { runController } from "../controller/controller.ts";
-import { ConfigError, FileError } from "../core/errors.ts";
+import { FileError } from "../core/errors.ts";
 import { readTextIfExists } from "../linux/file.ts";
 import { kubernetesAccess } from "../store/open.ts";
 
@@ -25,8 +25,7 @@ export function controllerCommand(): Command {
     .addHelpText("after", NOTES)
     .action(async ({ config: path }: { readonly config?: string }) => {
       const config = parseControllerConfig(configText(path));
-      const source = kubernetesAccess(config.store, config.storeOptions);
-      if (source === undefined) throw new ConfigError("store", "must be that of a Kubernetes", { value: config.store });
+      const source = kubernetesAccess(config.store, config.storeOptions, "store");
       const ending = new AbortController();
       for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => ending.abort());
       const log = logTo((line) => process.stderr.write(line), config.log);

@@ -31,8 +31,12 @@ export interface TermOptions {
   readonly metrics: Metrics;
 }
 
-/** Milliseconds between two looks for nodes that are silent. */
+/**
+ * Milliseconds between two looks for nodes that are silent at most, and how many there are at least in the time that a node
+ * is given: who has not looked for half of it has to give it anew.
+ */
 const LOOK = 10_000;
+const LOOKS = 5;
 
 /** Milliseconds between two looks at the picture, though nothing has changed; and at least between two. */
 const AGAIN = 30_000;
@@ -55,7 +59,10 @@ export class Term {
     const cluster = clusterStore(fencedStore(store, require), warn);
     this.#applier = new Applier({ client, cluster, require });
     const reclaim = new Reclaim(cluster, { clock, patience: config.patience * 1000 });
+    let looked = Number.NEGATIVE_INFINITY;
     const look = async (): Promise<void> => {
+      if (clock() - looked < this.#lookPeriod()) return;
+      looked = clock();
       const givenUp = await reclaim.look();
       metrics.gaveUp(givenUp.length);
       for (const node of givenUp) log.warn("a node has been silent for too long and is given up", { node });
@@ -63,7 +70,7 @@ export class Term {
     const changed = () => loop.soon();
     this.#picture = followPicture(store, { signal, warn, changed, failed: this.#failed });
     const loop = repeat(AGAIN, signal, () => this.#work(signal), this.#failed);
-    repeat(LOOK, signal, look, this.#failed);
+    repeat(PAUSE, signal, look, this.#failed);
   }
 
   get picture(): Picture | undefined {
@@ -72,6 +79,12 @@ export class Term {
 
   end(): void {
     this.#ending.abort();
+  }
+
+  #lookPeriod(): number {
+    const nodes = [...(this.#picture()?.nodes.values() ?? [])];
+    const shortest = Math.min(...nodes.map(({ value }) => value.patience ?? this.#options.config.patience));
+    return Math.min(LOOK, (shortest * 1000) / LOOKS);
   }
 
   async #work(signal: AbortSignal): Promise<void> {

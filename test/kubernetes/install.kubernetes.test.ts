@@ -19,6 +19,7 @@ import { until } from "./until.ts";
 import { webServers } from "./web.ts";
 
 const HOST_PORT = 8080;
+const AGENTS = "app.kubernetes.io/component=agent";
 const folders = testFolders();
 
 /** Our program as it would be with another version. */
@@ -60,7 +61,7 @@ describe("a cluster of three nodes without a network", () => {
   test("has one once the manifest is applied: its nodes are Ready, and no pod of it was started twice", async () => {
     const { kubectl, get, ...rest } = await cluster();
     await install({ kubectl, get, ...rest });
-    const agents = await podsOf(await cluster(), "app.kubernetes.io/name=tendril", NAMESPACE);
+    const agents = await podsOf(await cluster(), AGENTS, NAMESPACE);
     expect(agents.map(({ spec }) => spec.nodeName).sort()).toEqual(["node1", "node2", "node3"]);
     for (const { status } of agents) {
       expect(status.containerStatuses.map(({ restartCount }) => restartCount)).toEqual([0]);
@@ -111,7 +112,7 @@ describe("a cluster of three nodes without a network", () => {
 
   test("the agents serve the runtime's calls, from their containers", async () => {
     const { kubectl } = await cluster();
-    for (const { metadata } of await podsOf(await cluster(), "app.kubernetes.io/name=tendril", NAMESPACE)) {
+    for (const { metadata } of await podsOf(await cluster(), AGENTS, NAMESPACE)) {
       const status = await kubectl("exec", "-n", NAMESPACE, metadata.name, "--", "/usr/bin/tendril", "status");
       expect(status).toMatch(/pods +[1-9]/);
     }
@@ -124,11 +125,11 @@ describe("a cluster of three nodes without a network", () => {
   test("an agent may write what is its own node's, and nothing of another one's", async () => {
     const { kubectl, tryKubectl, get } = await cluster();
     const [own, other] = ["node1", "node2"];
-    const agents = await podsOf(await cluster(), "app.kubernetes.io/name=tendril", NAMESPACE);
+    const agents = await podsOf(await cluster(), AGENTS, NAMESPACE);
     const agent = agents.find(({ spec }) => spec.nodeName === own);
     const bound = ["--bound-object-kind=Pod", `--bound-object-name=${agent?.metadata.name}`];
     const token = await kubectl("create", "token", "tendril-agent", `--namespace=${NAMESPACE}`, ...bound);
-    const patch = (resource: string, change: object) =>
+    const asAgent = (...args: readonly string[]) =>
       tryKubectl([
         ...[
           "--kubeconfig=/dev/null",
@@ -136,8 +137,10 @@ describe("a cluster of three nodes without a network", () => {
           "--insecure-skip-tls-verify",
           `--token=${token.trim()}`,
         ],
-        ...["patch", resource, "--type=merge", "--patch", JSON.stringify(change), "--dry-run=server"],
+        ...[...args, "--dry-run=server"],
       ]);
+    const patch = (resource: string, change: object) =>
+      asAgent("patch", resource, "--type=merge", "--patch", JSON.stringify(change));
     const { control } = await cluster();
     function serverOf(): string {
       return control.server;
@@ -148,23 +151,27 @@ describe("a cluster of three nodes without a network", () => {
     const blockOf = (node: string) => blocks.items.find(({ spec }) => spec.node === node)?.metadata.name;
     const allowed = await Promise.all([
       patch(`tendrilnode/${own}`, { spec: { mtu: 1400 } }),
-      patch(`tendrilnode/${other}`, { spec: { gone: true } }),
       patch(`block/${blockOf(own)}`, { spec: { offered: ["10.244.0.1"] } }),
       patch(`block/${blockOf(other)}`, { spec: { lent: { "10.244.0.1": own } } }),
+      asAgent("delete", `block/${blockOf(own)}`),
     ]);
     expect(allowed.map(({ stderr }) => stderr)).toEqual(["", "", "", ""]);
     const denied = await Promise.all([
       patch(`tendrilnode/${other}`, { spec: { mtu: 1400 } }),
-      patch(`tendrilnode/${other}`, { spec: { gone: true, addresses: ["10.0.0.1/24"] } }),
+      patch(`tendrilnode/${other}`, { spec: { gone: true } }),
       patch(`block/${blockOf(other)}`, { spec: { node: own } }),
       patch(`block/${blockOf(own)}`, { spec: { node: other } }),
       patch(`block/${blockOf(own)}`, { spec: { lent: { "10.244.0.1": other } } }),
       patch("pool/default", { spec: { masquerade: false } }),
       patch(`lease/${other}`, { spec: { holderIdentity: "me" } }),
+      asAgent("delete", `block/${blockOf(other)}`),
+      asAgent("delete", `lease/${other}`, `--namespace=${NAMESPACE}`),
     ]);
     expect(denied.map(({ exitCode }) => exitCode)).toEqual(denied.map(() => 1));
     expect(denied[0]?.stderr).toContain("An agent writes its own node alone");
     expect(denied[2]?.stderr).toContain("An agent takes no block that is another node's");
+    expect(denied.at(-2)?.stderr).toContain("An agent gives back blocks of its own node alone");
+    expect(denied.at(-1)?.stderr).toContain("An agent takes back signs of life of its own node alone");
     expect(denied[4]?.stderr).toContain("An agent borrows addresses for its own node alone");
   });
 
@@ -209,7 +216,7 @@ describe("a cluster of three nodes without a network", () => {
     const { data } = await get<{ data: Record<string, string> }>("configmap", "tendril-agent", "-n", NAMESPACE);
     expect(data["agent.yaml"]).toContain('log: "debug"');
     await until("all agents are ready", async () => {
-      const agents = await podsOf(await cluster(), "app.kubernetes.io/name=tendril", NAMESPACE);
+      const agents = await podsOf(await cluster(), AGENTS, NAMESPACE);
       return agents.length === 3 && agents.every(({ status }) => status.containerStatuses.every(({ ready }) => ready));
     });
   });

@@ -3,7 +3,7 @@ import { heartbeatDocuments } from "../../core/cluster.ts";
 import { customResourceDefinitions } from "./crds.ts";
 import { clusterResources } from "./resources.ts";
 
-const { heartbeats, ...others } = clusterResources();
+const { heartbeats, leaders, ...others } = clusterResources();
 
 test("a heartbeat is given back as it was written, and one that somebody has broken is no document", () => {
   const value = { version: 1, incarnation: "i", beats: 3, more: [null] };
@@ -21,4 +21,13 @@ test("every other kind has a custom resource of the group", () => {
   const names = customResourceDefinitions().map(({ metadata }) => metadata.name);
   const paths = Object.values(others).map(({ path }) => path);
   expect(names.map((name) => `/apis/tendril.dev/v1/${name.replace(".tendril.dev", "")}`).sort()).toEqual(paths.sort());
+});
+
+test("who leads is said in a Lease's own words, renewed with each change", () => {
+  const spec = { holderIdentity: "a", leaseDurationSeconds: 15, leaseTransitions: 2 };
+  const object = leaders?.objectOf(spec);
+  expect(object).toMatchObject({ apiVersion: "coordination.k8s.io/v1", kind: "Lease", spec });
+  expect((object?.spec as { renewTime: string }).renewTime).toMatch(/\.\d{6}Z$/);
+  expect(leaders?.patchOf(spec)).toMatchObject([{ path: "/spec", value: spec }]);
+  expect(leaders?.valueOf({ metadata: { name: "l" }, spec })).toEqual(spec);
 });
