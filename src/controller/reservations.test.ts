@@ -48,6 +48,11 @@ test("not while the pod is there, and its time begins anew when it comes back", 
   expect(told).toEqual([[], [], [], [], ["default.bare"]]);
 });
 
+test("one that was made for what a pod asked for does so, too", () => {
+  const reservations = { "default.fixed": reservation("default/fixed", { sticky: undefined, fixed: true }) };
+  expect(looks([0, 100], () => ({ reservations }))).toEqual([[], ["default.fixed"]]);
+});
+
 test("what an operator has reserved stays", () => {
   const reservations = {
     a: reservation("default/gone", { sticky: false }),

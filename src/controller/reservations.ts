@@ -1,6 +1,6 @@
 /**
- * Sticky reservations follow their owners: they end some time after the owner is gone for good. What an operator has
- * reserved is left to him.
+ * Reservations that were made for pods follow them: they end some time after the owner is gone for good. What an operator
+ * has reserved is left to him.
  *
  * A pod that is away may come back under its name: that of a StatefulSet does, as long as the set is there and counts so
  * far. Of all others it is not known, so all are given the same time.
@@ -55,7 +55,7 @@ export function planReservations(
   { now, ownerGrace }: ReservationOptions,
 ): { readonly changes: Change[]; readonly memory: Since } {
   const abandoned = [...picture.reservations.values()].filter(({ value }) => {
-    const owner = value.sticky ? ownerOf(value.owner) : undefined;
+    const owner = value.sticky || value.fixed ? ownerOf(value.owner) : undefined;
     return owner !== undefined && !isThere(picture, owner);
   });
   const next = stillSo(
