@@ -59,7 +59,13 @@ export async function measureAllocation(backing: Store, path: string, count: num
   });
   await cluster.pools.create("default", poolDocuments.parse({ version: 1, cidrs: ["10.0.0.0/8"] }));
   const clock = () => Date.now();
-  const membership = new Membership(cluster, { node: "n1", incarnation: "bench", clock, grace: 600_000, patience: 600_000 });
+  const membership = new Membership(cluster, {
+    node: "n1",
+    incarnation: "bench",
+    clock,
+    grace: 600_000,
+    patience: 600_000,
+  });
   const table = new AddressTable(path);
   const addresses = new Addresses(cluster, membership, table, {
     clock,
