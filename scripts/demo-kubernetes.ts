@@ -34,6 +34,7 @@ const MODES: Readonly<Record<string, { readonly about: string; readonly subnets:
   vxlan: { about: "in VXLAN", subnets: ["rack1", "rack1", "rack2"] },
   ipip: { about: "in IP", subnets: ["rack1", "rack1", "rack2"] },
   "host-gw": { about: "as they are: all nodes are on one link", subnets: ["rack1", "rack1", "rack1"] },
+  bgp: { about: "as they are, by routes that the nodes tell each other", subnets: ["rack1", "rack1", "rack1"] },
 };
 
 const { values: options } = parseArgs({

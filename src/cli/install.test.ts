@@ -105,6 +105,13 @@ describe("the manifest", () => {
     for (const { image } of [...spec.initContainers, ...spec.containers]) expect(image).toBe("example.com/tendril:2");
   });
 
+  test("lets an agent listen on a low port where BIRD does", () => {
+    const capabilities = (options: Partial<InstallOptions>) =>
+      (objectOf("DaemonSet", options) as DaemonSet).spec.template.spec.containers[0]?.securityContext.capabilities.add;
+    expect(capabilities({ mode: "bgp" })).toContain("NET_BIND_SERVICE");
+    expect(capabilities({ mode: "vxlan" })).not.toContain("NET_BIND_SERVICE");
+  });
+
   test("gives the reason of each capability and of each mount of the host, and the document does, too", () => {
     const text = installManifest(DEFAULTS);
     const about = readFileSync(join(root, "docs/kubernetes.md"), "utf8");

@@ -1,6 +1,6 @@
 /** The agents: one pod on each node, with what it needs of its host and no more. */
 
-import { CNI_FOLDER, MOUNTS, type Mount, SYSCTL_FOLDER } from "./host.ts";
+import { CAPABILITIES, CNI_FOLDER, MOUNTS, type Mount, SYSCTL_FOLDER } from "./host.ts";
 import { AGENT, type InstallOptions, LABELS, type ManifestObject } from "./options.ts";
 
 const SELECTED = { ...LABELS, "app.kubernetes.io/component": "agent" };
@@ -68,7 +68,8 @@ export function pluginsContainer({ image, imagePullPolicy }: InstallOptions, arg
 }
 
 /** What an agent, and a command that does an agent's work, is run with. */
-export function agentBase({ image, imagePullPolicy }: InstallOptions): object {
+export function agentBase({ image, imagePullPolicy, mode }: InstallOptions): object {
+  const capabilities = Object.keys(CAPABILITIES).filter((name) => name !== "NET_BIND_SERVICE" || mode === "bgp");
   return {
     image,
     imagePullPolicy,
@@ -78,7 +79,7 @@ export function agentBase({ image, imagePullPolicy }: InstallOptions): object {
     ],
     securityContext: {
       readOnlyRootFilesystem: true,
-      capabilities: { drop: ["ALL"], add: ["DAC_OVERRIDE", "NET_ADMIN", "NET_RAW", "SYS_ADMIN", "SYS_PTRACE"] },
+      capabilities: { drop: ["ALL"], add: capabilities },
       ...PROFILES,
       appArmorProfile: { type: "Unconfined" },
     },

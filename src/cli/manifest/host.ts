@@ -69,6 +69,7 @@ export const MOUNTS: readonly Mount[] = [
 export const CAPABILITIES: Readonly<Record<string, string>> = {
   DAC_OVERRIDE: "folders of the host may be another user's than root, as installers make /opt/cni/bin",
   NET_ADMIN: "links, addresses, routes, neighbours, nf_tables, sysctls of the network",
+  NET_BIND_SERVICE: "BIRD listens on port 179; in mode bgp alone",
   NET_RAW: "neighbours are told of a pod's addresses by frames of our own",
   SYS_ADMIN: "entering pods' network namespaces",
   SYS_PTRACE: "seeing processes' namespaces under /proc, the host's own mounts among them",
