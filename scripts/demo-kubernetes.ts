@@ -10,22 +10,21 @@ import { parseArgs } from "node:util";
 import { formatTable } from "../src/cli/output.ts";
 import { netnsName } from "../src/lab/names.ts";
 import { namedNetnsPath } from "../src/linux/netns.ts";
-import { answerIn, askCommand, type Pod, podsOf, type Service, whileAsking } from "../test/kubernetes/asking.ts";
+import { type Pod, podsOf, type Service } from "../test/kubernetes/asking.ts";
 import { type Cluster, startCluster } from "../test/kubernetes/cluster.ts";
 import { coreDns } from "../test/kubernetes/coredns.ts";
 import { sweep, takeDown, traces } from "../test/kubernetes/down.ts";
 import { install, NAMESPACE } from "../test/kubernetes/installed.ts";
+import { whileAsking } from "../test/kubernetes/load.ts";
 import { CONTROL, fabricName } from "../test/kubernetes/names.ts";
-import { webServers } from "../test/kubernetes/web.ts";
+import { answersAt, inPod, outside, type Place, url } from "../test/kubernetes/places.ts";
+import { PORTS, webServers } from "../test/kubernetes/workloads.ts";
 import { cache } from "./setup/cache.ts";
 import { findKubernetes } from "./setup/kubernetes.ts";
 import { installTools } from "./setup/packages.ts";
 
 const root = join(import.meta.dir, "..");
 const NAME = "demo";
-const HOST_PORT = 8080;
-const NODE_PORT = 30_080;
-const OUTSIDE = "outside";
 const AGENTS = "app.kubernetes.io/component=agent";
 
 /** How packets get to other nodes, and the subnets of three nodes with which a mode is at home. */
@@ -84,8 +83,8 @@ async function targetsOf(
     ),
     ...spec.clusterIPs.map((ip, i): [string, string, number] => [`service, ${family(i)}`, ip, 80]),
     ...nodes().flatMap(({ name, addresses }): [string, string, number][] => [
-      [`host port of ${name}`, addresses[0] ?? "", HOST_PORT],
-      [`node port of ${name}`, addresses[0] ?? "", NODE_PORT],
+      [`host port of ${name}`, addresses[0] ?? "", PORTS.hostWeb],
+      [`node port of ${name}`, addresses[0] ?? "", PORTS.node],
     ]),
   ];
 }
@@ -98,30 +97,29 @@ function family(index: number): string {
 async function showReach(cluster: Cluster, pods: readonly Pod[]): Promise<number> {
   const targets = await targetsOf(cluster, pods);
   let wrong = 0;
-  const cell = (answer: string | undefined): string => {
-    if (answer !== undefined) return "✔";
+  const cell = (isAnswered: boolean): string => {
+    if (isAnswered) return "✔";
     wrong++;
     return "✘";
   };
-  const rows = await Promise.all(
-    targets.map(async ([name, address, port]) => {
-      const inPods = await Promise.all(
-        pods.map(async ({ metadata }) => {
-          const asked = await cluster.tryKubectl(["exec", metadata.name, "--", "sh", "-c", askCommand(address, port)]);
-          return cell(answerIn(asked.stdout));
-        }),
-      );
-      // Pods and services are not to be reached from elsewhere.
-      if (port === 80) return [name, address, ...inPods, "-"];
-      const asked = await cluster.at(OUTSIDE, ["sh", "-c", askCommand(address, port).replace("| nc", "| busybox nc")]);
-      return [name, address, ...inPods, cell(answerIn(asked.stdout))];
-    }),
-  );
+  const ask = async (place: Place, list: typeof targets) =>
+    answersAt(
+      place,
+      list.map(([, address, port]) => url(address, port)),
+    );
+  const inPods = await Promise.all(pods.map(async (pod) => ask(await inPod(cluster, pod), targets)));
+  // Pods and services are not to be reached from elsewhere.
+  const open = targets.filter(([, , port]) => port !== 80);
+  const beyond = await ask(outside(cluster), open);
+  const rows = targets.map((target, i) => [
+    ...[target[0], target[1], ...inPods.map((answers) => cell(answers[i] !== ""))],
+    open.includes(target) ? cell(beyond[open.indexOf(target)] !== "") : "-",
+  ]);
   const byName = await Promise.all(
     pods.map(async ({ metadata }) => {
       const connect = ["/agnhost", "connect", "--timeout=5s", "web.default.svc.cluster.local:80"];
       const { exitCode } = await cluster.tryKubectl(["exec", metadata.name, "--", ...connect]);
-      return cell(exitCode === 0 ? "" : undefined);
+      return cell(exitCode === 0);
     }),
   );
   rows.push(["service by its name", "web.default.svc", ...byName, "-"]);
@@ -130,15 +128,14 @@ async function showReach(cluster: Cluster, pods: readonly Pod[]): Promise<number
   return wrong;
 }
 
-/** Restarts all agents while a pod on each node asks the service. Returns how many requests were lost. */
-async function restartAgents(cluster: Cluster, pods: readonly Pod[]): Promise<number> {
-  const { kubectl, get } = cluster;
-  const { spec } = await get<Service>("service", "web");
-  const { asked, lost } = await whileAsking(cluster, pods, spec.clusterIPs[0] ?? "", async () => {
+/** Restarts all agents while the pods ask each other and their service. Returns how many requests were lost. */
+async function restartAgents(cluster: Cluster): Promise<number> {
+  const { kubectl } = cluster;
+  const { asked, lost, slowest } = await whileAsking(cluster, async () => {
     await kubectl("rollout", "restart", "daemonset/tendril-agent", `--namespace=${NAMESPACE}`);
     await kubectl("rollout", "status", "daemonset/tendril-agent", `--namespace=${NAMESPACE}`, "--timeout=120s");
   });
-  done(`all agents have been restarted; of ${asked} requests ${lost} were lost`);
+  done(`all agents have been restarted; of ${asked} requests ${lost} were lost, and the slowest took ${slowest} ms`);
   return lost;
 }
 
@@ -155,7 +152,7 @@ async function show(programs: string): Promise<string | undefined> {
   chapter(`Tendril by its manifest, mode ${mode}: packets get to other nodes ${shown?.about}`);
   await install(cluster, "--mode", mode);
   done("all nodes are Ready");
-  await apply([...webServers(HOST_PORT), nodePort, ...coreDns(families)]);
+  await apply([...webServers(), nodePort, ...coreDns(families)]);
   await kubectl("rollout", "status", "daemonset/web", "--timeout=120s");
   await kubectl("rollout", "status", "deployment/coredns", "--namespace=kube-system", "--timeout=120s");
   done("a web server on each node, with a service, a node port and a host port, and CoreDNS");
@@ -169,7 +166,7 @@ async function show(programs: string): Promise<string | undefined> {
   chapter("Who reaches whom");
   const wrong = await showReach(cluster, pods);
   chapter("A rolling restart of the agents while requests flow");
-  const lost = await restartAgents(cluster, pods);
+  const lost = await restartAgents(cluster);
   const agents = await podsOf(cluster, AGENTS, NAMESPACE);
   if (agents.length !== pods.length) return "Not every node has an agent";
   if (wrong > 0) return `${wrong} of the ways above do not lead there`;
@@ -180,7 +177,7 @@ const nodePort = {
   apiVersion: "v1",
   kind: "Service",
   metadata: { name: "web-nodes" },
-  spec: { type: "NodePort", selector: { app: "web" }, ports: [{ port: 80, nodePort: NODE_PORT }] },
+  spec: { type: "NodePort", selector: { app: "web" }, ports: [{ port: 80, nodePort: PORTS.node }] },
 };
 
 function tellKept(programs: string): void {

@@ -18,6 +18,7 @@ const TOOLS: readonly Tool[] = [
   { command: "iptables", debian: "iptables" },
   { command: "conntrack", debian: "conntrack" },
   { command: "ping", debian: "iputils-ping" },
+  { command: "curl", debian: "curl" },
   { command: "iperf3", debian: "iperf3" },
   { command: "sysctl", debian: "procps" },
   { command: "containerd", debian: "containerd" },

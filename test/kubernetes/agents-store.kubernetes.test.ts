@@ -11,7 +11,7 @@ import { kubernetesNeeds } from "./built.ts";
 import { urlHost } from "./control-plane.ts";
 import { testCluster } from "./test-cluster.ts";
 import { until } from "./until.ts";
-import { webServers } from "./web.ts";
+import { webServers } from "./workloads.ts";
 
 const KUBECONFIG = "/etc/tendril/kubeconfig";
 const NAMESPACE = { apiVersion: "v1", kind: "Namespace", metadata: { name: "tendril-system" } };

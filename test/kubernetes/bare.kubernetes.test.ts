@@ -9,7 +9,7 @@ import { kubernetesNeeds } from "./built.ts";
 import { coreDns } from "./coredns.ts";
 import { testCluster } from "./test-cluster.ts";
 import { until } from "./until.ts";
-import { webServers } from "./web.ts";
+import { webServers } from "./workloads.ts";
 
 interface Node {
   readonly status: { readonly conditions: readonly { readonly type: string; readonly message: string }[] };

@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Family } from "../../src/core/ip.ts";
-import { type Lab, nodeNamed } from "../../src/lab/lab.ts";
+import { bare, type Lab, nodeNamed } from "../../src/lab/lab.ts";
 import { netnsName } from "../../src/lab/names.ts";
 import { namedNetnsPath } from "../../src/linux/netns.ts";
 import { type Finished, finish, outputOf, type RunOptions } from "../support/command.ts";
@@ -55,8 +55,12 @@ export interface Cluster {
   readonly name: string;
   readonly families: readonly Family[];
   readonly control: ControlPlane;
+  /** The addresses of the host beyond the router, in the order of the families. */
+  readonly outside: readonly string[];
   /** What kubectl prints. Throws with what it said when it fails. */
   kubectl(...args: readonly string[]): Promise<string>;
+  /** How kubectl is run, in the network of the control plane. */
+  readonly kubectlCommand: readonly string[];
   /** What kubectl does, whatever comes of it. */
   tryKubectl(args: readonly string[], options?: RunOptions): Promise<Finished>;
   /** Applies objects, or a manifest in YAML or JSON. */
@@ -77,6 +81,8 @@ export interface Cluster {
   removeNode(name: string): Promise<void>;
   /** Runs a command in the namespace of any member of the fabric, such as "outside", with this machine's files. */
   at(member: string, command: readonly string[], options?: RunOptions): Promise<Finished>;
+  /** The path of a member's network namespace. */
+  netns(member: string): string;
   /** Waits until all nodes are Ready. */
   ready(within?: number): Promise<void>;
   /** Takes all of it away. */
@@ -189,6 +195,7 @@ function clusterOf(options: ClusterOptions, parts: Parts): Cluster {
   };
   return {
     ...{ name, families, control, ...commands, node },
+    outside: parts.lab.outside?.addresses.map(bare) ?? [],
     nodes: () => [...workers.values()],
     ...changesOf(options, parts, node),
     async apply(manifest) {
@@ -214,13 +221,13 @@ function clusterOf(options: ClusterOptions, parts: Parts): Cluster {
 function kubectlOf(
   { name, programs }: ClusterOptions,
   control: ControlPlane,
-): Pick<Cluster, "at" | "kubectl" | "tryKubectl"> {
-  const at: Cluster["at"] = (member, command, more) =>
-    finish(["nsenter", `--net=${namedNetnsPath(netnsName(fabricName(name), member))}`, ...command], more);
+): Pick<Cluster, "at" | "kubectl" | "kubectlCommand" | "netns" | "tryKubectl"> {
+  const netns: Cluster["netns"] = (member) => namedNetnsPath(netnsName(fabricName(name), member));
+  const at: Cluster["at"] = (member, command, more) => finish(["nsenter", `--net=${netns(member)}`, ...command], more);
   const cache = join(clusterFolder(name), "kubectl-cache");
-  const own = [join(programs, "kubectl"), "--kubeconfig", control.kubeconfig, "--cache-dir", cache];
-  const tryKubectl: Cluster["tryKubectl"] = (args, more) => at(CONTROL, [...own, ...args], more);
-  return { at, tryKubectl, kubectl: (...args) => outputOf("kubectl", args, tryKubectl(args)) };
+  const kubectlCommand = [join(programs, "kubectl"), "--kubeconfig", control.kubeconfig, "--cache-dir", cache];
+  const tryKubectl: Cluster["tryKubectl"] = (args, more) => at(CONTROL, [...kubectlCommand, ...args], more);
+  return { at, kubectlCommand, netns, tryKubectl, kubectl: (...args) => outputOf("kubectl", args, tryKubectl(args)) };
 }
 
 /** Nodes that come and go. */

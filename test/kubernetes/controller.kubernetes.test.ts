@@ -8,7 +8,7 @@ import { kubernetesNeeds } from "./built.ts";
 import { hasImage, importImage, installText, manifest, NAMESPACE, withSettings } from "./installed.ts";
 import { testCluster } from "./test-cluster.ts";
 import { until } from "./until.ts";
-import { webServers } from "./web.ts";
+import { webServers } from "./workloads.ts";
 
 const CONTROLLERS = "app.kubernetes.io/component=controller";
 const METRICS = "http://127.0.0.1:9096/metrics";

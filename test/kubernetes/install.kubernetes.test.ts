@@ -10,15 +10,15 @@ import { finish, outputOf } from "../support/command.ts";
 import { needs } from "../support/needs.ts";
 import { tendril } from "../support/programs.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
-import { hostnameAt, type Pod, podsOf, type Service, whileAsking } from "./asking.ts";
+import { hostnameAt, type Pod, podsOf, type Service } from "./asking.ts";
 import { kubernetesNeeds } from "./built.ts";
 import { coreDns } from "./coredns.ts";
 import { hasImage, install, manifest, NAMESPACE } from "./installed.ts";
+import { whileAsking } from "./load.ts";
 import { testCluster } from "./test-cluster.ts";
 import { until } from "./until.ts";
-import { webServers } from "./web.ts";
+import { PORTS, webServers } from "./workloads.ts";
 
-const HOST_PORT = 8080;
 const AGENTS = "app.kubernetes.io/component=agent";
 const folders = testFolders();
 
@@ -52,12 +52,6 @@ describe("a cluster of three nodes without a network", () => {
     const { kubectl } = await cluster();
     await kubectl("rollout", "status", "daemonset/tendril-agent", `--namespace=${NAMESPACE}`, "--timeout=120s");
   };
-  const whileAskingService = async (work: () => Promise<void>) => {
-    const { get } = await cluster();
-    const { spec } = await get<Service>("service", "web");
-    return whileAsking(await cluster(), await podsOf(await cluster(), "app=web"), spec.clusterIPs[0] ?? "", work);
-  };
-
   test("has one once the manifest is applied: its nodes are Ready, and no pod of it was started twice", async () => {
     const { kubectl, get, ...rest } = await cluster();
     await install({ kubectl, get, ...rest });
@@ -79,7 +73,7 @@ describe("a cluster of three nodes without a network", () => {
 
   test("pods on all nodes reach each other by address, by service and by host port", async () => {
     const { apply, kubectl, get, nodes } = await cluster();
-    await apply(webServers(HOST_PORT));
+    await apply(webServers());
     await kubectl("rollout", "status", "daemonset/web", "--timeout=60s");
     const pods = await podsOf(await cluster(), "app=web");
     expect(pods.map(({ spec }) => spec.nodeName).sort()).toEqual(["node1", "node2", "node3"]);
@@ -94,7 +88,7 @@ describe("a cluster of three nodes without a network", () => {
       for (const address of spec.clusterIPs) expect(names).toContain(await ask(from, address));
       for (const { name, addresses } of nodes()) {
         const there = pods.find((pod) => pod.spec.nodeName === name)?.metadata.name ?? "";
-        for (const address of addresses) expect(await ask(from, address, HOST_PORT)).toBe(there);
+        for (const address of addresses) expect(await ask(from, address, PORTS.hostWeb)).toBe(there);
       }
     }
   });
@@ -177,12 +171,12 @@ describe("a cluster of three nodes without a network", () => {
 
   test("agents that are restarted one after the other lose no request", async () => {
     const { kubectl } = await cluster();
-    const { asked, lost } = await whileAskingService(async () => {
+    const load = await whileAsking(await cluster(), async () => {
       await kubectl("rollout", "restart", "daemonset/tendril-agent", `--namespace=${NAMESPACE}`);
       await rolledOut();
     });
-    expect(asked).toBeGreaterThan(100);
-    expect(lost).toBe(0);
+    expect(load.asked).toBeGreaterThan(100);
+    expect(load).toMatchObject({ lost: 0, reasons: [] });
   });
 
   test("another version takes its place, and the plugins too, without a request lost; the older one leaves them", async () => {
@@ -193,12 +187,12 @@ describe("a cluster of three nodes without a network", () => {
     await Bun.write(join(folder, "image.tar"), imageOf(join(folder, "tendril"), image));
     await Promise.all(nodes().map(({ importImages }) => importImages(join(folder, "image.tar"))));
     const plugins = () => Promise.all(nodes().map(({ output }) => output(["/opt/cni/bin/tendril", "--version"])));
-    const { asked, lost } = await whileAskingService(async () => {
+    const load = await whileAsking(await cluster(), async () => {
       await apply(await manifest(await cluster(), "--image", image));
       await rolledOut();
     });
-    expect(asked).toBeGreaterThan(100);
-    expect(lost).toBe(0);
+    expect(load.asked).toBeGreaterThan(100);
+    expect(load).toMatchObject({ lost: 0, reasons: [] });
     expect(await plugins()).toEqual(nodes().map(() => "99.0.0\n"));
     await apply(await manifest(await cluster()));
     await rolledOut();

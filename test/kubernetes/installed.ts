@@ -7,12 +7,16 @@ import type { Need } from "../support/needs.ts";
 import { tendril } from "../support/programs.ts";
 import type { Cluster } from "./cluster.ts";
 import { ofFamilies, PODS } from "./fabric.ts";
+import { until } from "./until.ts";
 import type { Worker } from "./worker.ts";
 
 const image = join(import.meta.dir, "../../dist/tendril-image.tar");
 
 export const hasImage: Need = () =>
   existsSync(image) ? undefined : "dist/tendril-image.tar is not made (npm run image)";
+
+/** Where an agent says on its node whether it is ready. */
+const READY = "http://127.0.0.1:9095/readyz";
 
 /** Where all of it is. */
 export const NAMESPACE = "tendril-system";
@@ -49,3 +53,23 @@ export function manifest({ families }: Pick<Cluster, "families">, ...args: reado
   const command = [tendril, "install", "--print", "--subnet", ...ofFamilies(PODS, families), ...args];
   return outputOf("tendril", command, finish(command));
 }
+
+/** Kills a node's agent, once there is one. The kubelet starts it again. */
+export async function killAgent({ name, run }: Worker): Promise<void> {
+  const kill = ["pkill", "--signal", "KILL", "--full", "^/usr/bin/tendril agent"];
+  await until(`the agent of ${name} is killed`, async () => (await run(kill)).exitCode === 0);
+}
+
+/** Waits until all agents say that they are ready. */
+export async function agentsReady({ nodes }: Cluster): Promise<void> {
+  for (const { name, run } of nodes()) {
+    const isReady = async () => (await run(["curl", "--silent", "--fail", READY])).exitCode === 0;
+    await until(`the agent of ${name} is ready`, isReady, { within: 120_000 });
+  }
+}
+
+/** A kubelet that starts again at once what has ended again and again. */
+export const RESTARTING_AT_ONCE = {
+  featureGates: { KubeletInUserNamespace: true, KubeletCrashLoopBackOffMax: true },
+  crashLoopBackOff: { maxContainerRestartPeriod: "1s" },
+};
