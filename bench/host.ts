@@ -128,10 +128,15 @@ export function run(command: string[], request: Call): Outcome {
   const env = environment(request);
   const { start, end, done } = enterNetns(request.host.netns, home, () => {
     const start = performance.now();
-    const done = Bun.spawnSync({ cmd: command, env, stdin: files.input, stdout: files.output, stderr: files.output });
+    const done = Bun.spawnSync({ cmd: command, env, stdin: files.input, stdout: files.output, stderr: files.errors });
     return { start, end: performance.now(), done };
   });
-  return { ...cpuOf(done.resourceUsage), wall: end - start, exitCode: done.exitCode, output: files.finish() };
+  return {
+    ...cpuOf(done.resourceUsage),
+    wall: end - start,
+    exitCode: done.exitCode,
+    output: files.finish(done.exitCode),
+  };
 }
 
 /** Runs a plugin to its end while others run. */
@@ -142,11 +147,11 @@ export async function callApart(type: string, request: Call): Promise<Outcome> {
   const cmd = [`${host.side.plugins}/${type}`];
   const start = performance.now();
   const child = enterNetns(host.netns, home, () =>
-    Bun.spawn({ cmd, env, stdin: files.input, stdout: files.output, stderr: files.output }),
+    Bun.spawn({ cmd, env, stdin: files.input, stdout: files.output, stderr: files.errors }),
   );
   const exitCode = await child.exited;
   const wall = performance.now() - start;
-  return { ...cpuOf(child.resourceUsage()), wall, exitCode, output: files.finish() };
+  return { ...cpuOf(child.resourceUsage()), wall, exitCode, output: files.finish(exitCode) };
 }
 
 /** Runs a shell command on a host. Throws unless it succeeds. */
@@ -170,13 +175,16 @@ function openFiles({ host, config, pod }: Call) {
   writeFileSync(`${path}.in`, JSON.stringify(config));
   const input = openSync(`${path}.in`, "r");
   const output = openSync(`${path}.out`, "w");
+  const errors = openSync(`${path}.err`, "w");
   return {
     input,
     output,
-    finish() {
-      closeSync(input);
-      closeSync(output);
-      return readFileSync(`${path}.out`, "utf8");
+    errors,
+    /** What it printed; of one that failed, also what it said beside: some log there all the time. */
+    finish(exitCode: number | null) {
+      for (const fd of [input, output, errors]) closeSync(fd);
+      const read = (kind: "out" | "err") => readFileSync(`${path}.${kind}`, "utf8");
+      return exitCode === 0 ? read("out") : read("out") + read("err");
     },
   };
 }
