@@ -213,7 +213,7 @@ async function main(): Promise<number> {
   }
   chapter("Building");
   installTools((line) => say(`  ${line}`));
-  const kubernetes = findKubernetes(cache, (line) => say(`  ${line}`), { build: true });
+  const kubernetes = await findKubernetes(cache, (line) => say(`  ${line}`));
   if ("problem" in kubernetes) {
     console.error(`There is no Kubernetes to show: ${kubernetes.problem}`);
     return 1;

@@ -10,7 +10,7 @@ import { IN_VM } from "../test/support/vm.ts";
 import { readChosen, readReport, type Tally } from "./report.ts";
 import { cache } from "./setup/cache.ts";
 import { findContainerd } from "./setup/containerd.ts";
-import { findKubernetes } from "./setup/kubernetes.ts";
+import { findKubernetes, type Kubernetes } from "./setup/kubernetes.ts";
 import { installTools } from "./setup/packages.ts";
 import { findPeers } from "./setup/peers.ts";
 import { findVm } from "./setup/vm.ts";
@@ -69,9 +69,26 @@ function suiteOf(file: string) {
   return SUITES.find(({ pattern }) => pattern.test(file));
 }
 
+/** The files of a suite that are to be run. */
+function filesOf(suite: string): string[] {
+  return isWanted(suite) ? testFiles().filter((file) => suiteOf(file)?.name === suite) : [];
+}
+
+/** Kubernetes' programs and the image of ours. A build that fails is a failure; what cannot be had leaves tests out. */
+async function setUpKubernetes(): Promise<Kubernetes> {
+  const start = performance.now();
+  const found = await findKubernetes(cache, say);
+  if ("folder" in found) {
+    runCheck("image", [process.execPath, "scripts/image.ts"]);
+    return found;
+  }
+  say(`Without Kubernetes: ${found.problem}`);
+  if (found.isFailure) count("Kubernetes", { passed: 0, failed: 1, skipped: 0 }, (performance.now() - start) / 1000);
+  return found;
+}
+
 function runSuite(suite: string, environment: Record<string, string>): void {
-  if (!isWanted(suite)) return;
-  const files = testFiles().filter((file) => suiteOf(file)?.name === suite);
+  const files = filesOf(suite);
   if (files.length === 0) return;
   if (SUITES.find(({ name }) => name === suite)?.root && process.getuid?.() !== 0) {
     skips.push(`the ${suite} tests: they need root`);
@@ -143,10 +160,7 @@ const vm = vmFiles.length === 0 ? undefined : findVm(cache, say);
 if (vm !== undefined) say(`Virtual machine: ${typeof vm === "string" ? vm : basename(vm.modules)}\n`);
 const containerd = isWanted("interop") ? findContainerd(cache, say) : undefined;
 if (containerd !== undefined && "problem" in containerd) say(`Without containerd 2: ${containerd.problem}`);
-const kubernetes =
-  isRoot && isWanted("kubernetes") ? findKubernetes(cache, say, { build: parts.includes("kubernetes") }) : undefined;
-if (kubernetes !== undefined && "folder" in kubernetes) runCheck("image", [process.execPath, "scripts/image.ts"]);
-if (kubernetes !== undefined && "problem" in kubernetes) say(`Without Kubernetes: ${kubernetes.problem}`);
+const kubernetes = isRoot && filesOf("kubernetes").length > 0 ? await setUpKubernetes() : undefined;
 const environment = {
   ...(peers.plugins === undefined ? {} : { TENDRIL_PEER_PLUGINS: peers.plugins }),
   ...(peers.cnitool === undefined ? {} : { TENDRIL_PEER_CNITOOL: peers.cnitool }),
