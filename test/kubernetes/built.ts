@@ -16,5 +16,5 @@ export const kubernetes: Need = () =>
 /** What every test on a cluster needs. */
 export const kubernetesNeeds: readonly Need[] = [
   ...[root, built, kubernetes, staticBusybox],
-  ...["etcd", "containerd", "runc", "openssl", "nft", "ip"].map(program),
+  ...["etcd", "containerd", "runc", "openssl", "nft", "ip", "curl"].map(program),
 ];

@@ -1,6 +1,6 @@
 /** A node of a test cluster: containerd, kubelet and kube-proxy on a machine of their own. */
 
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Family } from "../../src/core/ip.ts";
 import type { ControlPlane } from "./control-plane.ts";
@@ -40,6 +40,7 @@ export interface Worker extends Pick<Machine, "name" | "run" | "output" | "write
 }
 
 const SOCKET = "/run/containerd/containerd.sock";
+const KUBELET_HEALTH = "http://127.0.0.1:10248/healthz";
 const KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.kubeconfig";
 const PROXY_KUBECONFIG = "/etc/kubernetes/kube-proxy.kubeconfig";
 
@@ -74,6 +75,8 @@ export async function makeWorker(options: WorkerOptions): Promise<Worker> {
     output: machine.output,
     write: machine.write,
     async startContainerd() {
+      // A killed one has left its socket.
+      rmSync(`${machine.root}${SOCKET}`, { force: true });
       await machine.start("containerd", ["containerd", "--log-level", "warn"], env);
       await until("containerd listens", () => existsSync(`${machine.root}${SOCKET}`), {
         isPossible: () => machine.isRunning("containerd"),
@@ -82,12 +85,20 @@ export async function makeWorker(options: WorkerOptions): Promise<Worker> {
     },
     containerdVersion: () => machine.output(["containerd", "--version"], { env }),
     async startKubelet() {
-      await machine.start("kubelet", [
-        join(programs, "kubelet"),
-        ...["--config", "/etc/kubernetes/kubelet.json", "--kubeconfig", KUBELET_KUBECONFIG],
-        ...["--hostname-override", name, "--node-ip", options.addresses.join(",")],
-        ...(options.taints === undefined ? [] : ["--register-with-taints", options.taints.join(",")]),
-      ]);
+      const start = () =>
+        machine.start("kubelet", [
+          join(programs, "kubelet"),
+          ...["--config", "/etc/kubernetes/kubelet.json", "--kubeconfig", KUBELET_KUBECONFIG],
+          ...["--hostname-override", name, "--node-ip", options.addresses.join(",")],
+          ...(options.taints === undefined ? [] : ["--register-with-taints", options.taints.join(",")]),
+        ]);
+      await start();
+      const isWell = async () => {
+        // It ends where the container runtime listens and is not ready yet; an init system starts it again.
+        if (!machine.isRunning("kubelet")) await start();
+        return (await machine.run(["curl", "--silent", "--fail", KUBELET_HEALTH])).exitCode === 0;
+      };
+      await until(`the kubelet of ${name} is well`, isWell, { details: () => machine.log("kubelet") });
     },
     async startKubeProxy() {
       await machine.start("kube-proxy", [join(programs, "kube-proxy"), "--config", "/etc/kubernetes/kube-proxy.json"]);

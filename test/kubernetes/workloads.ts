@@ -1,6 +1,6 @@
 /** What the proofs of a cluster's network run: agnhost as a web server and a server of datagrams, in every place. */
 
-import { AGNHOST } from "./images.ts";
+import { AGNHOST, PAUSE } from "./images.ts";
 
 export const PORTS = {
   /** Of the web servers and of what answers datagrams, in their pods. */
@@ -18,6 +18,9 @@ export const PORTS = {
   /** The same, for pods of that node alone. */
   local: 30_082,
 } as const;
+
+/** What has no answer on a machine that has much else to do is not gone. */
+const PATIENT = { timeoutSeconds: 10 };
 
 const WEB = { app: "web" };
 const SINGLE = { app: "single" };
@@ -67,12 +70,22 @@ export function workloads(): object[] {
 /** A Deployment of web servers called "many", to be scaled: pods that are cheap to start and quick to end. */
 export function manyPods(replicas: number): object {
   const many = { name: "many", image: AGNHOST, args: ["netexec", `--http-port=${PORTS.web}`] };
-  const readinessProbe = { httpGet: { path: "/healthz", port: PORTS.web }, periodSeconds: 1 };
+  const readinessProbe = { httpGet: { path: "/healthz", port: PORTS.web }, periodSeconds: 1, ...PATIENT };
   return {
     apiVersion: "apps/v1",
     kind: "Deployment",
     metadata: { name: "many" },
     spec: { replicas, ...selecting({ app: "many" }, { containers: [{ ...many, readinessProbe }] }) },
+  };
+}
+
+/** A Deployment of pods called "idle" that do nothing, so that what they cost is their start. */
+export function idlePods(replicas: number): object {
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name: "idle" },
+    spec: { replicas, ...selecting({ app: "idle" }, { containers: [{ name: "idle", image: PAUSE }] }) },
   };
 }
 
@@ -83,8 +96,8 @@ function server(name: string, port: number = PORTS.web, udpPort: number = PORTS.
     image: AGNHOST,
     args: ["netexec", `--http-port=${port}`, `--udp-port=${udpPort}`],
     startupProbe: { exec: { command: ["true"] }, periodSeconds: 1 },
-    readinessProbe: { httpGet: { path: "/healthz", port }, periodSeconds: 1 },
-    livenessProbe: { tcpSocket: { port }, periodSeconds: 1 },
+    readinessProbe: { httpGet: { path: "/healthz", port }, periodSeconds: 1, ...PATIENT },
+    livenessProbe: { tcpSocket: { port }, periodSeconds: 1, ...PATIENT },
   };
 }
 
