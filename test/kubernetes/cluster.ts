@@ -73,6 +73,8 @@ export interface Cluster {
   /** A node that there is; another object after each boot. */
   node(name: string): Worker;
   nodes(): readonly Worker[];
+  /** The subnet that a node is in, which is a member of the fabric too: its switch. */
+  subnetOf(node: string): string;
   /** Boots a node more, which registers by itself. */
   addNode(node: NodeOptions): Promise<Worker>;
   /** Switches a node off, as a power cut does, and on again: its processes, pods and links are gone, its disk is kept. */
@@ -235,7 +237,7 @@ function changesOf(
   options: ClusterOptions,
   parts: Parts,
   node: Cluster["node"],
-): Pick<Cluster, "addNode" | "reboot" | "removeNode"> {
+): Pick<Cluster, "addNode" | "reboot" | "removeNode" | "subnetOf"> {
   const { control, workers } = parts;
   let { lab } = parts;
   const folder = clusterFolder(options.name);
@@ -251,15 +253,16 @@ function changesOf(
     await unplug(lab, name);
     workers.delete(name);
   };
+  const subnetOf: Cluster["subnetOf"] = (name) => nodeNamed(lab, name)?.subnet ?? "";
   return {
+    subnetOf,
     addNode(added) {
       lab = withNode(lab, added);
       return switchOn(added);
     },
     async reboot(name) {
-      const subnet = nodeNamed(lab, name)?.subnet ?? "";
       await switchOff(name);
-      return switchOn({ name, subnet });
+      return switchOn({ name, subnet: subnetOf(name) });
     },
     async removeNode(name) {
       await switchOff(name);
