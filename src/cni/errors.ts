@@ -6,6 +6,7 @@
 
 import {
   AddressError,
+  AnnotationError,
   ConfigError,
   ConflictError,
   DecodeError,
@@ -48,6 +49,7 @@ export const errorCodes: readonly ErrorCode[] = [
   { code: 4, class: EnvironmentError, meaning: "A CNI environment variable is missing or malformed" },
   { code: 5, class: FileError, meaning: "A file could not be read or written, or an executable not be found" },
   { code: 6, class: DecodeError, meaning: "What was read is not what it should be, such as no JSON" },
+  { code: 106, class: AnnotationError, meaning: "An annotation of the pod or of its namespace is wrong" },
   { code: 7, class: ConfigError, meaning: "A field of the configuration is missing or wrong in type or value" },
   { code: 8, class: NetnsError, meaning: "CNI_NETNS is the namespace that the plugin itself runs in" },
   { code: 11, class: TryAgainError, meaning: "Something passing stands in the way; call again" },
