@@ -49,12 +49,20 @@ export async function runAgent({ config, runFolder, stateFolder, log, calls }: A
   const metrics = new Metrics();
   const { cluster } = config;
   let detach: Calls["detach"] = () => {};
-  const lost = (owner: string): void => {
+  const takeOff = (owner: string): void => {
     const key = node?.table.owners.get(owner);
-    log.error("the addresses of a pod are another node's by now: it is taken off the network", { owner });
     if (key !== undefined) detach(key, (sentence) => log.warn(sentence));
   };
-  const node = cluster && new ClusterNode({ config: cluster, runFolder, stateFolder, log, metrics, lost });
+  const lost = (owner: string): void => {
+    log.error("the addresses of a pod are another node's by now: it is taken off the network", { owner });
+    takeOff(owner);
+  };
+  const orphaned = (owner: string): void => {
+    log.warn("a pod does not exist any more, and its runtime has not said so: it is taken off the network", { owner });
+    takeOff(owner);
+  };
+  const options = { runFolder, stateFolder, log, metrics, lost, orphaned };
+  const node = cluster && new ClusterNode({ config: cluster, ...options });
   const served = await calls(node);
   detach = served.detach;
   const call = counted(served.serve, metrics);

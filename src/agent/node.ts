@@ -8,12 +8,14 @@ import { randomUUID } from "node:crypto";
 import { type ClusterStore, clusterStore } from "../cluster/cluster-store.ts";
 import type { Log } from "../cluster/log.ts";
 import { Reclaim } from "../cluster/reclaim.ts";
+import { repeat } from "../cluster/repeat.ts";
 import { DOCUMENT_VERSION, HOSTNAME_LABEL, type PoolRecord } from "../core/cluster.ts";
 import { errorMessage } from "../core/errors.ts";
 import { AddressTable } from "../ipam/cluster/address-table.ts";
 import { bootClock } from "../linux/boot-clock.ts";
 import { ensureFolder } from "../linux/file.ts";
 import type { Warn } from "../store/collection.ts";
+import type { ApiClient } from "../store/kubernetes/client.ts";
 import { openStore } from "../store/open.ts";
 import { ConflictingWriteError, type Store, StoreUnavailableError } from "../store/store.ts";
 import { Addresses } from "./addresses.ts";
@@ -23,7 +25,10 @@ import { Membership } from "./membership.ts";
 import type { Metrics, NodeFigures } from "./metrics.ts";
 import { Network } from "./network.ts";
 import { networkConfigText, writeNetworkConfig } from "./network-config.ts";
+import { tellReadiness } from "./node-readiness.ts";
+import { Orphans } from "./orphans.ts";
 import { Kubernetes } from "./pods/kubernetes.ts";
+import type { Pods } from "./pods/pods.ts";
 import { Standing } from "./standing.ts";
 import { StoreHealth } from "./store-health.ts";
 
@@ -35,6 +40,8 @@ export interface NodeOptions {
   readonly metrics: Metrics;
   /** Told of an owner whose addresses are another node's by now. */
   readonly lost: (owner: string) => void | Promise<void>;
+  /** Takes an owner off the network whose pod does not exist any more. */
+  readonly orphaned: (owner: string) => void;
 }
 
 /** Who has the addresses of the node's own end of the tunnels; no attachment is called so. */
@@ -42,6 +49,10 @@ const TUNNEL_OWNER = "node tunnel";
 
 /** How many free addresses of a pool in use a node has in hand. */
 const SPARE = 8;
+
+/** Milliseconds between two looks for attachments without a pod, and for which a pod has to be missing. */
+const LOOK = 30_000;
+const MISSING = 5 * 60_000;
 
 /** Milliseconds after which a block that nobody uses goes back to its pool. */
 const IDLE = 10 * 60_000;
@@ -150,6 +161,10 @@ export class ClusterNode {
     this.network.start(this.store, signal);
     this.custody.start(signal, this.#failed);
     this.kubernetes?.start(signal, this.#failed);
+    if (this.kubernetes !== undefined) {
+      this.#tellReadiness(this.kubernetes.client, signal);
+      this.#takeOffOrphans(this.kubernetes.pods, signal);
+    }
     void this.#announce(signal);
   }
 
@@ -227,6 +242,27 @@ export class ClusterNode {
       // Another node was first.
       if (!(error instanceof ConflictingWriteError)) throw error;
     }
+  }
+
+  #takeOffOrphans(pods: Pods, signal: AbortSignal): void {
+    // The kubelet's own pods, which are named after the node, are there whether the API server knows them or not.
+    const ofKubelet = `-${this.config.node}`;
+    const orphans = new Orphans({
+      owners: () => this.table.owners.list(),
+      isKnown: (pod) => pods.isKnown(pod) || pod.endsWith(ofKubelet),
+      isGone: (pod) => pods.isGone(pod),
+      clock: bootClock,
+      patience: MISSING,
+      detach: this.#options.orphaned,
+    });
+    repeat(LOOK, signal, async () => void (await orphans.look()), this.#failed);
+  }
+
+  #tellReadiness(client: ApiClient, signal: AbortSignal): void {
+    const { node } = this.config;
+    const { log } = this.#options;
+    const state = { isReady: () => this.isReady, obstacles: () => this.obstacles };
+    tellReadiness({ client, node, ...state, clock: bootClock, log }, signal).catch(this.#failed);
   }
 
   /** What was kept for a pod because it asked for it ends with the pod. */

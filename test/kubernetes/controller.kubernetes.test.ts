@@ -20,6 +20,11 @@ interface Named {
   readonly metadata: { readonly name: string };
 }
 
+interface Node extends Named {
+  readonly spec: { readonly taints?: readonly { readonly key: string }[] };
+  readonly status: { readonly conditions: readonly { type: string; status: string; reason: string }[] };
+}
+
 interface Lease {
   readonly spec: { readonly holderIdentity: string; readonly leaseTransitions: number };
 }
@@ -76,7 +81,11 @@ describe("the controllers of a cluster of three nodes", () => {
     nodes: [
       { name: "node1", subnet: "rack1" },
       { name: "node2", subnet: "rack1" },
-      { name: "node3", subnet: "rack2" },
+      {
+        name: "node3",
+        subnet: "rack2",
+        taints: ["tendril.dev/agent-not-ready=:NoSchedule", "example.com/kept=:PreferNoSchedule"],
+      },
     ],
   });
   const items = async <T>(kind: string, ...args: readonly string[]) =>
@@ -115,6 +124,18 @@ describe("the controllers of a cluster of three nodes", () => {
       pods.map(async ({ spec }) => (await node(spec.nodeName).run(["curl", "-s", METRICS])).stdout),
     );
     expect(told.map((text) => /^tendril_controller_leader ([01])$/m.exec(text)?.[1]).sort()).toEqual(["0", "1"]);
+  });
+
+  test("nodes are told to have a network, and lose the taint with which they came", async () => {
+    const { nodes, get } = await cluster();
+    for (const { name } of nodes()) {
+      const told = async () =>
+        (await get<Node>("node", name)).status.conditions.find(({ type }) => type === "NetworkUnavailable");
+      await until(`${name} has a network`, async () => (await told())?.status === "False", { within: 20_000 });
+      expect(await told()).toMatchObject({ reason: "TendrilIsUp" });
+    }
+    const taints = (await get<Node>("node", "node3")).spec.taints?.map(({ key }) => key) ?? [];
+    expect(taints).toEqual(["example.com/kept"]);
   });
 
   test("the pool's status is what its pods have", async () => {

@@ -65,7 +65,7 @@ describe("a cluster of three nodes without a network", () => {
       "validatingadmissionpolicies",
     );
     const own = policies.items.filter(({ metadata }) => metadata.name.startsWith("tendril-"));
-    expect(own).toHaveLength(5);
+    expect(own).toHaveLength(11);
     for (const { metadata, status } of own) {
       expect({ name: metadata.name, ...status?.typeChecking }).toEqual({ name: metadata.name });
     }
@@ -135,6 +135,23 @@ describe("a cluster of three nodes without a network", () => {
       ]);
     const patch = (resource: string, change: object) =>
       asAgent("patch", resource, "--type=merge", "--patch", JSON.stringify(change));
+    /** kubectl would read the status first, which an agent does not. */
+    const tell = async (node: string, status: object) => {
+      const url = `${serverOf()}/api/v1/nodes/${node}/status?dryRun=All`;
+      const headers = [`Authorization: Bearer ${token.trim()}`, "Content-Type: application/strategic-merge-patch+json"];
+      const { stdout } = await (await cluster())
+        .node(own)
+        .run([
+          ...["curl", "-sk", "-X", "PATCH", ...headers.flatMap((header) => ["-H", header])],
+          ...["--data", JSON.stringify({ status }), url],
+        ]);
+      const { kind, message } = JSON.parse(stdout) as { kind: string; message?: string };
+      return { exitCode: kind === "Node" ? 0 : 1, stderr: kind === "Node" ? "" : `${message}` };
+    };
+    const condition = (type: string) => ({
+      conditions: [{ type, status: "True", reason: "Test", message: "of an agent" }],
+    });
+    const taints = [{ key: "example.com/mine", effect: "NoSchedule" }];
     const { control } = await cluster();
     function serverOf(): string {
       return control.server;
@@ -148,8 +165,9 @@ describe("a cluster of three nodes without a network", () => {
       patch(`block/${blockOf(own)}`, { spec: { offered: ["10.244.0.1"] } }),
       patch(`block/${blockOf(other)}`, { spec: { lent: { "10.244.0.1": own } } }),
       asAgent("delete", `block/${blockOf(own)}`),
+      tell(own, condition("NetworkUnavailable")),
     ]);
-    expect(allowed.map(({ stderr }) => stderr)).toEqual(["", "", "", ""]);
+    expect(allowed.map(({ stderr }) => stderr)).toEqual(["", "", "", "", ""]);
     const denied = await Promise.all([
       patch(`tendrilnode/${other}`, { spec: { mtu: 1400 } }),
       patch(`tendrilnode/${other}`, { spec: { gone: true } }),
@@ -158,12 +176,27 @@ describe("a cluster of three nodes without a network", () => {
       patch(`block/${blockOf(own)}`, { spec: { lent: { "10.244.0.1": other } } }),
       patch("pool/default", { spec: { masquerade: false } }),
       patch(`lease/${other}`, { spec: { holderIdentity: "me" } }),
+      tell(other, condition("NetworkUnavailable")),
+      tell(own, condition("MemoryPressure")),
+      tell(own, { capacity: { cpu: "999" } }),
+      patch(`node/${own}`, { metadata: { labels: { mine: "yes" } } }),
+      patch(`node/${own}`, { spec: { unschedulable: true } }),
+      patch(`node/${own}`, { spec: { taints } }),
       asAgent("delete", `block/${blockOf(other)}`),
       asAgent("delete", `lease/${other}`, `--namespace=${NAMESPACE}`),
     ]);
     expect(denied.map(({ exitCode }) => exitCode)).toEqual(denied.map(() => 1));
     expect(denied[0]?.stderr).toContain("An agent writes its own node alone");
     expect(denied[2]?.stderr).toContain("An agent takes no block that is another node's");
+    const told = [
+      "its own node alone",
+      "NetworkUnavailable and no other",
+      "nothing of its node but",
+      "nothing of its node but",
+      "nothing of its node but",
+      "agent-not-ready and no other",
+    ];
+    for (const [i, words] of told.entries()) expect(denied[7 + i]?.stderr).toContain(words);
     expect(denied.at(-2)?.stderr).toContain("An agent gives back blocks of its own node alone");
     expect(denied.at(-1)?.stderr).toContain("An agent takes back signs of life of its own node alone");
     expect(denied[4]?.stderr).toContain("An agent borrows addresses for its own node alone");

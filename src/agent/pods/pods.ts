@@ -96,6 +96,11 @@ export class Pods {
     }
   }
 
+  /** Whether a pod, by namespace and name, is known to be of this node. */
+  isKnown(key: string): boolean {
+    return this.#pods.get(key) !== undefined;
+  }
+
   /** Whether a pod, by namespace and name, is gone for sure. */
   async isGone(key: string): Promise<boolean> {
     const [namespace = "", name = ""] = key.split("/");

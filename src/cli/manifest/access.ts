@@ -5,6 +5,7 @@
  * @see https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
  */
 
+import { STARTUP_TAINT } from "../../agent/node-readiness.ts";
 import { GROUP, VERSION } from "../../store/kubernetes/resources.ts";
 import { accountObjects, type Rule } from "./account.ts";
 import { AGENT, type InstallOptions, LABELS, type ManifestObject } from "./options.ts";
@@ -16,6 +17,9 @@ const RULES: readonly Rule[] = [
   // What pods ask for of their network, and what is wrong with it.
   { apiGroups: [""], resources: ["pods", "namespaces"], verbs: READ },
   { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: ["create"] },
+  // The condition of its own node, and the taint with which it started.
+  { apiGroups: [""], resources: ["nodes"], verbs: ["get", "patch"] },
+  { apiGroups: [""], resources: ["nodes/status"], verbs: ["patch"] },
   { apiGroups: [GROUP], resources: ["tendrilnodes"], verbs: [...READ, "create", "patch"] },
   { apiGroups: [GROUP], resources: ["pools"], verbs: [...READ, "create"] },
   { apiGroups: [GROUP], resources: ["blocks", "reservations"], verbs: [...READ, "create", "patch", "delete"] },
@@ -43,11 +47,23 @@ interface Policy {
   readonly name: string;
   readonly group: string;
   readonly version: string;
-  readonly resource: string;
+  readonly resources: readonly string[];
   readonly validations: readonly Validation[];
   /** Of what is deleted, `oldObject`; unless given, what RBAC says of it is all that is said. */
   readonly deletion?: Validation;
 }
+
+/** All of a Node that counts, but for its taints and conditions. @see core/v1 NodeSpec, NodeStatus */
+const FIXED_FIELDS = [
+  ...["labels", "annotations", "finalizers", "ownerReferences"].map((field) => `metadata.?${field}`),
+  ...["podCIDR", "podCIDRs", "providerID", "unschedulable", "configSource"].map((field) => `spec.?${field}`),
+  ...["capacity", "allocatable", "phase", "addresses", "daemonEndpoints", "nodeInfo"].map(
+    (field) => `status.?${field}`,
+  ),
+  ...["images", "volumesInUse", "volumesAttached", "config", "runtimeHandlers", "features"].map(
+    (field) => `status.?${field}`,
+  ),
+];
 
 function policies(namespace: string): Policy[] {
   const own = { group: GROUP, version: VERSION };
@@ -56,13 +72,13 @@ function policies(namespace: string): Policy[] {
     {
       ...own,
       name: "nodes",
-      resource: "tendrilnodes",
+      resources: ["tendrilnodes"],
       validations: [{ expression: isNamed, message: "An agent writes its own node alone" }],
     },
     {
       ...own,
       name: "pools",
-      resource: "pools",
+      resources: ["pools"],
       validations: [
         {
           expression: `object.metadata.name in ['default', variables.node]`,
@@ -73,7 +89,7 @@ function policies(namespace: string): Policy[] {
     {
       ...own,
       name: "blocks",
-      resource: "blocks",
+      resources: ["blocks"],
       validations: [
         {
           expression:
@@ -99,7 +115,7 @@ function policies(namespace: string): Policy[] {
     {
       ...own,
       name: "reservations",
-      resource: "reservations",
+      resources: ["reservations"],
       validations: [
         {
           expression:
@@ -114,10 +130,36 @@ function policies(namespace: string): Policy[] {
       },
     },
     {
+      name: "readiness",
+      group: "",
+      version: "v1",
+      resources: ["nodes", "nodes/status"],
+      validations: [
+        { expression: isNamed, message: "An agent tells of its own node alone" },
+        {
+          // The types of some fields, such as quantities, are unknown to the checker.
+          expression: FIXED_FIELDS.map((field) => `dyn(object).?${field} == dyn(oldObject).?${field}`).join(" && "),
+          message: "An agent changes nothing of its node but what it tells of its network",
+        },
+        {
+          expression:
+            "object.?spec.?taints.orValue([]).all(t, t in oldObject.?spec.?taints.orValue([])) && " +
+            `oldObject.?spec.?taints.orValue([]).all(t, t.key == '${STARTUP_TAINT}' || t in object.?spec.?taints.orValue([]))`,
+          message: `An agent takes away the taint ${STARTUP_TAINT} and no other`,
+        },
+        {
+          expression:
+            "object.?status.?conditions.orValue([]).filter(c, c.type != 'NetworkUnavailable') == " +
+            "oldObject.?status.?conditions.orValue([]).filter(c, c.type != 'NetworkUnavailable')",
+          message: "An agent tells the condition NetworkUnavailable and no other",
+        },
+      ],
+    },
+    {
       name: "heartbeats",
       group: "coordination.k8s.io",
       version: "v1",
-      resource: "leases",
+      resources: ["leases"],
       validations: [
         {
           expression: `namespaceObject.metadata.name == '${namespace}' && (${isNamed} || object.metadata.name.startsWith('session-'))`,
@@ -136,7 +178,7 @@ function policies(namespace: string): Policy[] {
 const NODE_CLAIM = "authentication.kubernetes.io/node-name";
 
 function policyObjects(policy: Policy, namespace: string): ManifestObject[] {
-  const { name, group, version, resource, deletion } = policy;
+  const { name, group, version, resources, deletion } = policy;
   const metadata = { name: `${AGENT}-${name}`, labels: LABELS };
   const node = `request.userInfo.extra['${NODE_CLAIM}'][0]`;
   return [
@@ -152,7 +194,7 @@ function policyObjects(policy: Policy, namespace: string): ManifestObject[] {
               apiGroups: [group],
               apiVersions: [version],
               operations: ["CREATE", "UPDATE", ...(deletion === undefined ? [] : ["DELETE"])],
-              resources: [resource],
+              resources,
             },
           ],
         },

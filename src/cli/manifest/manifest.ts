@@ -10,6 +10,7 @@ import { controllerConfigText } from "./controller-config.ts";
 import { daemonSet } from "./daemon-set.ts";
 import { CAPABILITIES, CONTROLLER_REASONS, MOUNTS, REASONS } from "./host.ts";
 import { AGENT, hasController, type InstallOptions, LABELS, type ManifestObject } from "./options.ts";
+import { poolPolicies } from "./pool-policies.ts";
 
 /** In the order in which they can be applied. */
 export function manifestObjects(options: InstallOptions): ManifestObject[] {
@@ -25,7 +26,7 @@ export function manifestObjects(options: InstallOptions): ManifestObject[] {
     },
     ...customResourceDefinitions().map((definition) => ({ ...definition })),
     ...accessObjects(options),
-    ...(isControlled ? controllerAccess(options) : []),
+    ...(isControlled ? [...poolPolicies(), ...controllerAccess(options)] : []),
     {
       apiVersion: "v1",
       kind: "ConfigMap",
