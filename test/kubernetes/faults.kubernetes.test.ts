@@ -70,7 +70,7 @@ describe("a cluster in bad weather", () => {
       await up.kubectl("scale", "deployment/many", "--replicas=0");
       await expectSound(up, CLEAN_MS);
       await expectState(up, before, CLEAN_MS);
-    });
+    }, 600_000);
   }
 });
 

@@ -60,11 +60,13 @@ export async function killAgent({ name, run }: Worker): Promise<void> {
   await until(`the agent of ${name} is killed`, async () => (await run(kill)).exitCode === 0);
 }
 
-/** Kills the controllers, wherever they are. The kubelets start them again. */
+/** Kills the controllers, wherever they are, once there is one. The kubelets start them again. */
 export async function killControllers({ nodes }: Cluster): Promise<void> {
   const kill = ["pkill", "--signal", "KILL", "--full", "^/usr/bin/tendril controller"];
-  const killed = await Promise.all(nodes().map(({ run }) => run(kill)));
-  if (killed.every(({ exitCode }) => exitCode !== 0)) throw new Error("There was no controller to kill");
+  await until("a controller is killed", async () => {
+    const killed = await Promise.all(nodes().map(({ run }) => run(kill)));
+    return killed.some(({ exitCode }) => exitCode === 0);
+  });
 }
 
 /** Waits until all agents say that they are ready. */

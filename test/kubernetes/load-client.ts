@@ -18,6 +18,8 @@ export interface LoadResult {
   readonly lost: number;
   /** Milliseconds that the slowest answer took. */
   readonly slowest: number;
+  /** When the last of the lost ones was, in milliseconds since the epoch; 0 where none was. */
+  readonly lastLost: number;
   /** Why requests were lost, each kind once. */
   readonly reasons: readonly string[];
 }
@@ -31,6 +33,7 @@ interface Count {
   asked: number;
   lost: number;
   slowest: number;
+  lastLost: number;
   pending: number;
   readonly reasons: Set<string>;
 }
@@ -60,6 +63,7 @@ function ask(count: Count, patience: number, abandon: () => void): Asked {
     lost(reason) {
       if (!end()) return;
       count.lost++;
+      count.lastLost = Date.now();
       count.reasons.add(`${reason}, ${new Date().toISOString()}`);
     },
   };
@@ -120,7 +124,7 @@ function keptConnection({ address, port }: Target, count: Count, patience: numbe
 }
 
 async function main({ targets, rate, patience }: LoadTask): Promise<void> {
-  const none = (): Count => ({ asked: 0, lost: 0, slowest: 0, pending: 0, reasons: new Set() });
+  const none = (): Count => ({ asked: 0, lost: 0, slowest: 0, lastLost: 0, pending: 0, reasons: new Set() });
   const counts = { fresh: none(), kept: none() };
   const kept = targets.map((target) => keptConnection(target, counts.kept, patience));
   const ticking = setInterval(() => {
@@ -133,8 +137,8 @@ async function main({ targets, rate, patience }: LoadTask): Promise<void> {
   }
   clearInterval(ticking);
   while (counts.fresh.pending + counts.kept.pending > 0) await Bun.sleep(10);
-  const result = ({ asked, lost, slowest, reasons }: Count): LoadResult => ({
-    ...{ asked, lost, slowest: Math.round(slowest) },
+  const result = ({ asked, lost, slowest, lastLost, reasons }: Count): LoadResult => ({
+    ...{ asked, lost, slowest: Math.round(slowest), lastLost },
     reasons: [...reasons].slice(0, 10),
   });
   console.log(JSON.stringify({ fresh: result(counts.fresh), kept: result(counts.kept) } satisfies LoadResults));

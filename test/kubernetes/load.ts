@@ -16,9 +16,13 @@ export interface Load {
   end(): Promise<LoadResult>;
 }
 
-/** Begins to ask the targets from each of the places. */
-export async function startLoad(places: readonly Place[], targets: LoadTask["targets"]): Promise<Load> {
-  const task: LoadTask = { targets, rate: RATE, patience: PATIENCE_MS };
+/** Begins to ask the targets from each of the places. What has no answer within `patience` milliseconds is lost. */
+export async function startLoad(
+  places: readonly Place[],
+  targets: LoadTask["targets"],
+  patience = PATIENCE_MS,
+): Promise<Load> {
+  const task: LoadTask = { targets, rate: RATE, patience };
   const clients = await Promise.all(
     places.map(async ({ enter }) => {
       const command = [...enter, process.execPath, CLIENT, JSON.stringify(task)];
@@ -73,6 +77,7 @@ function sum(results: readonly LoadResult[]): LoadResult {
     asked: total(({ asked }) => asked),
     lost: total(({ lost }) => lost),
     slowest: Math.max(...results.map(({ slowest }) => slowest)),
+    lastLost: Math.max(...results.map(({ lastLost }) => lastLost)),
     reasons: [...new Set(results.flatMap(({ reasons }) => reasons))],
   };
 }

@@ -79,6 +79,25 @@ export function manyPods(replicas: number): object {
   };
 }
 
+/** A StatefulSet of web servers called "home", whose pods keep their addresses. */
+export function stickyPods(replicas: number): object[] {
+  const labels = { app: "home" };
+  const spec = { terminationGracePeriodSeconds: 0, containers: [server("home")] };
+  const metadata = { labels, annotations: { "tendril.dev/sticky": "true" } };
+  return [
+    {
+      apiVersion: "apps/v1",
+      kind: "StatefulSet",
+      metadata: { name: "home" },
+      spec: {
+        ...{ serviceName: "home", replicas, podManagementPolicy: "Parallel" },
+        ...{ selector: { matchLabels: labels }, template: { metadata, spec } },
+      },
+    },
+    service("home", labels, { clusterIP: "None", ports: [{ port: PORTS.web }] }),
+  ];
+}
+
 /** A Deployment of pods called "idle" that do nothing, so that what they cost is their start. */
 export function idlePods(replicas: number): object {
   return {
