@@ -43,7 +43,7 @@ const POLICIES: readonly PoolPolicy[] = [
     operations: ["CREATE", "UPDATE"],
     condition: HAS_NEW_ADDRESSES,
     expression: `params.metadata.name == object.metadata.name || object.spec.cidrs.all(c, params.spec.cidrs.all(p, ${apart("c", "p")}))`,
-    message: `'overlaps ' + params.spec.cidrs.join(', ') + ' of pool "' + params.metadata.name + '"'`,
+    message: "'overlaps ' + params.spec.cidrs.join(', ') + ' of pool ' + params.metadata.name",
   },
   {
     name: "services",
@@ -60,7 +60,7 @@ const POLICIES: readonly PoolPolicy[] = [
     condition: HAS_NEW_ADDRESSES,
     expression:
       "params.status.?addresses.orValue([]).all(a, !isIP(a.address) || object.spec.excluded.exists(e, cidr(e).containsIP(a.address)) || !object.spec.cidrs.exists(c, cidr(c).containsIP(a.address)))",
-    message: `'holds an address of node "' + params.metadata.name + '", which it does not exclude'`,
+    message: "'holds an address of node ' + params.metadata.name + ', which it does not exclude'",
   },
   {
     name: "blocks",
@@ -69,7 +69,7 @@ const POLICIES: readonly PoolPolicy[] = [
     condition: HAS_OTHER_NETWORKS,
     expression:
       "params.spec.pool != request.name || (request.operation == 'UPDATE' && object.spec.cidrs.exists(c, cidr(c).containsCIDR(params.spec.cidr)))",
-    message: `'would leave out ' + params.spec.cidr + ', which is claimed by node "' + params.spec.node + '"'`,
+    message: "'would leave out ' + params.spec.cidr + ', which is claimed by node ' + params.spec.node",
   },
   {
     name: "reservations",
