@@ -43,5 +43,6 @@ for (const [kind, make, count] of kinds) {
     expect(happened.moved).toBeGreaterThan(count);
     expect(happened.handedOver).toBeGreaterThan(count / 2);
     expect(happened.ended).toBeGreaterThan(count / 20);
+    expect(happened.forgotten).toBeGreaterThan(count / 50);
   }, 3_600_000);
 }

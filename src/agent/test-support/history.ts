@@ -43,7 +43,7 @@ const STICKY = ["default/web-0", "default/web-1", "default/web-2"];
 const RESERVED = ["default/db-0", "default/db-1"];
 
 /** What the histories are about. */
-export type Happening = "given" | "givenUp" | "borrowed" | "moved" | "handedOver" | "ended";
+export type Happening = "given" | "givenUp" | "borrowed" | "moved" | "handedOver" | "ended" | "forgotten";
 
 /** One process of an agent, from its start to its crash. */
 interface Running {
@@ -74,6 +74,7 @@ class History {
     moved: 0,
     handedOver: 0,
     ended: 0,
+    forgotten: 0,
   };
   /** Where each owner of a reservation last was, with which address. */
   readonly #seen = new Map<string, { readonly node: string; readonly address: string }>();
@@ -130,6 +131,19 @@ class History {
   async #burst(): Promise<void> {
     for (let steps = this.#random.below(60); steps > 0 && (await this.#store.step()); steps--) await turn();
     this.#lookForGone();
+    if (this.#random.below(4) === 0) this.#forgetNodes();
+  }
+
+  /** As a controller does: nodes that are given up and hold nothing are not known any more. */
+  #forgetNodes(): void {
+    const blocks = this.#store.documents("blocks").map(({ value }) => value as BlockRecord);
+    for (const { name, value, revision } of this.#store.documents("nodes")) {
+      const holds = blocks.some(({ node, lent }) => node === name || Object.values(lent).includes(name));
+      if (!(value as NodeRecord).gone || holds) continue;
+      this.#say(`${name} is forgotten`);
+      this.happened.forgotten++;
+      void this.#operator.delete("nodes", name, revision).catch(() => {});
+    }
   }
 
   /** Time passes in which those that can do what they always do. */
@@ -410,7 +424,7 @@ export type MakeStore = () => Promise<{ readonly store: Store; dispose(): Promis
 
 /** Runs so many histories, each on a store of its own, and returns how often what they are about has happened. */
 export async function runHistories(seed: number, count: number, make: MakeStore): Promise<Record<Happening, number>> {
-  const happened = { given: 0, givenUp: 0, borrowed: 0, moved: 0, handedOver: 0, ended: 0 };
+  const happened = { given: 0, givenUp: 0, borrowed: 0, moved: 0, handedOver: 0, ended: 0, forgotten: 0 };
   let failure: unknown;
   const remember = (error: unknown) => {
     failure ??= error;
