@@ -8,13 +8,14 @@ import { kubernetesNeeds } from "./built.ts";
 import type { Cluster } from "./cluster.ts";
 import { hasImage, install } from "./installed.ts";
 import { startLoad } from "./load.ts";
+import { LONG } from "./long.ts";
 import { expectSound } from "./node-state.ts";
 import { inPod } from "./places.ts";
 import { testCluster } from "./test-cluster.ts";
 import { until } from "./until.ts";
 import { PORTS, stickyPods, webServers } from "./workloads.ts";
 
-const MOVES = 10;
+const MOVES = LONG ? 10 : 4;
 /** A client gives up a request after this time, and asks by a new connection. */
 const PATIENCE_MS = 1000;
 /** From when the pod is seen to be ready until the last of its clients has found it. */
