@@ -60,6 +60,8 @@ describe("a StatefulSet of three", () => {
       const ready = Date.now();
       await Bun.sleep(RECONNECT_MS + PATIENCE_MS);
       const { lastLost, asked, lost } = await load.end();
+      // While it was on its way nobody could answer.
+      expect(lost).toBeGreaterThan(0);
       expect(asked).toBeGreaterThan(lost);
       expect((await homeOf(up, name)).spec.nodeName).not.toBe(spec.nodeName);
       await up.kubectl("uncordon", spec.nodeName);
