@@ -57,7 +57,7 @@ export function formatLines(lines: readonly Line[]): string {
       ...cells(measured),
       ratio: ratio.toFixed(2),
       "cpu ratio": Number.isNaN(cpuRatio) ? "" : cpuRatio.toFixed(2),
-      goal: goal === undefined ? "" : `≤ ${goal}`,
+      goal: goal === undefined ? "" : `≤ ${Number(goal.toFixed(3))}`,
       verdict: verdict ?? "",
     });
     table.addRow({ what: "", ...cells(against), ratio: "", "cpu ratio": "", goal: "", verdict: "" });
