@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readChosen, readReport } from "./report.ts";
+import { filesWith, readChosen, readReport } from "./report.ts";
 
 /** As Bun 1.4.5 writes it for `bun test -t "vm"`, shortened. */
 const REPORT = `<?xml version="1.0" encoding="UTF-8"?>
@@ -37,4 +37,9 @@ test("those that were chosen", () => {
 test("no report is a failure", () => {
   expect(readReport("")).toEqual({ passed: 0, failed: 1, skipped: 0 });
   expect(readChosen("", "[vm]")).toEqual({ passed: 0, failed: 1, skipped: 0 });
+});
+
+test("files by the names of their tests", () => {
+  expect([...filesWith(REPORT, "[vm]")]).toEqual(["t2.test.ts"]);
+  expect([...filesWith(REPORT, "[pm]")]).toEqual([]);
 });

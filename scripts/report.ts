@@ -23,3 +23,9 @@ export function readChosen(text: string, part: string): Tally {
   const wrong = chosen.filter((inside) => inside.includes("<failure")).length;
   return { passed: chosen.length - skipped - wrong, failed, skipped };
 }
+
+/** The files that have a test with a part of that name, whether it was run or not. */
+export function filesWith(text: string, part: string): Set<string> {
+  const cases = [...text.matchAll(/<testcase name="([^"]*)"[^>]*\bfile="([^"]*)"/g)];
+  return new Set(cases.flatMap(([, name = "", file = ""]) => (name.includes(part) ? [file] : [])));
+}

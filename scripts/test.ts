@@ -29,9 +29,14 @@ const SUITES: readonly { readonly name: string; readonly pattern: RegExp; readon
   { name: "cluster", pattern: /\.cluster\.test\.ts$/, root: true },
   { name: "interop", pattern: /\.interop\.test\.ts$/, root: true },
   { name: "kubernetes", pattern: /\.kubernetes\.test\.ts$/, root: true },
+  { name: "endurance", pattern: /\.endurance\.test\.ts$/, root: true },
   { name: "pure", pattern: /\.test\.ts$/ },
 ];
-const ORDER = ["pure", "kernel", "crash", "cluster", "interop", "kubernetes"];
+const ORDER = ["pure", "kernel", "crash", "cluster", "interop", "kubernetes", "endurance"];
+/** Suites of a real Kubernetes. */
+const ON_KUBERNETES = ["kubernetes", "endurance"];
+/** What is run only when it is asked for: minutes of faults in whole clusters, with requests of which none may be late. */
+const ASKED_FOR = "endurance";
 /** Names of parts; other words on the command line choose files. */
 const PARTS = ["checks", ...ORDER, "vm"];
 
@@ -41,7 +46,8 @@ const total: Tally = { passed: 0, failed: 0, skipped: 0 };
 const skips: string[] = [];
 
 function isWanted(part: string): boolean {
-  return parts.length === 0 ? only.length === 0 || part !== "checks" : parts.includes(part);
+  if (parts.length > 0) return parts.includes(part);
+  return only.length > 0 ? part !== "checks" : part !== ASKED_FOR;
 }
 
 function count(name: string, tally: Tally, seconds: number): void {
@@ -111,16 +117,14 @@ function runSuite(suite: string, environment: Record<string, string>): void {
 }
 
 async function runVm(vm: VmParts, files: readonly string[], environment: Record<string, string>): Promise<void> {
-  say(`Booting the virtual machine for ${files.length} test files …`);
+  say(`Booting two virtual machines for ${files.length} test files …`);
   const start = performance.now();
   const output = (bytes: Uint8Array) => process.stdout.write(bytes);
-  try {
-    const { exitCode, report, skips } = await runVmSuite({ vm, root, files, environment, cache, output, say });
-    finish("vm", exitCode, readChosen(report, IN_VM), skips, start);
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    finish("vm", 1, readReport(""), "", start);
-  }
+  const { ok, reports, skips } = await runVmSuite({ vm, root, files, environment, cache, output, say });
+  const tallies = reports.map((report) => readChosen(report, IN_VM));
+  const sum = (field: keyof Tally) => tallies.reduce((all, tally) => all + tally[field], 0);
+  const tally = { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped") };
+  finish("vm", ok ? 0 : 1, tally, skips, start);
 }
 
 function finish(suite: string, exitCode: number | null, tally: Tally, skipList: string, start: number): void {
@@ -160,7 +164,8 @@ const vm = vmFiles.length === 0 ? undefined : findVm(cache, say);
 if (vm !== undefined) say(`Virtual machine: ${typeof vm === "string" ? vm : basename(vm.modules)}\n`);
 const containerd = isWanted("interop") ? findContainerd(cache, say) : undefined;
 if (containerd !== undefined && "problem" in containerd) say(`Without containerd 2: ${containerd.problem}`);
-const kubernetes = isRoot && filesOf("kubernetes").length > 0 ? await setUpKubernetes() : undefined;
+const kubernetes =
+  isRoot && ON_KUBERNETES.some((suite) => filesOf(suite).length > 0) ? await setUpKubernetes() : undefined;
 const environment = {
   ...(peers.plugins === undefined ? {} : { TENDRIL_PEER_PLUGINS: peers.plugins }),
   ...(peers.cnitool === undefined ? {} : { TENDRIL_PEER_CNITOOL: peers.cnitool }),
@@ -177,6 +182,12 @@ if (typeof vm === "object") await runVm(vm, vmFiles, environment);
 if (typeof vm === "string") {
   skips.push(`the tests in the virtual machine: ${vm}`);
   if (parts.includes("vm")) count("vm", { passed: 0, failed: 0, skipped: vmFiles.length }, 0);
+}
+
+if (only.length === 0) {
+  const left = testFiles().filter((file) => suiteOf(file)?.name === ASKED_FOR);
+  total.skipped += left.length;
+  skips.push(`${left.length} files that break whole clusters for minutes: \`npm run test:kubernetes\` runs them, too`);
 }
 
 if (skips.length > 0) {

@@ -8,8 +8,6 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 exec </dev/console >/dev/console 2>&1
 
-# See the kernel's command line.
-for processor in /sys/devices/system/cpu/cpu[1-9]*/online; do [ -e "$processor" ] && echo 1 >"$processor"; done
 echo 2 >/proc/sys/net/core/fb_tunnels_only_for_init_net
 
 for module in /early/*.ko; do insmod "$module"; done
@@ -45,4 +43,4 @@ mount --bind "/root$VM_MODULES" "/root/lib/modules/$(uname -r)"
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288 answers /root/.vm/answers
 ip link set lo up
 stty -F /dev/hvc0 -opost
-exec switch_root /root /bin/sh /.vm/answers/run </dev/null >/dev/hvc0 2>&1
+exec switch_root /root /bin/sh "/.vm/answers/$VM_NAME.run" </dev/null >/dev/hvc0 2>&1

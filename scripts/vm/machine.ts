@@ -19,13 +19,13 @@ export interface VmParts {
 }
 
 export interface VmRun {
+  /** Tells it from others that run at the same time with the same folder for answers. */
+  readonly name: string;
   /** Shell commands for the machine, run as root where the host's files are; what they change is forgotten. */
   readonly script: string;
   /** A folder of the host that is {@link ANSWERS} inside and can be written there. Other files are put into it. */
   readonly answers: string;
   readonly seconds: number;
-  /** Two when absent. */
-  readonly processors?: 1 | 2;
   /** What the commands print, as it comes. */
   readonly output: (bytes: Uint8Array) => void;
 }
@@ -45,29 +45,19 @@ const COMMAND_LINE = [
   "mitigations=off audit=0 lsm= nowatchdog",
   // What the emulator has translated is good for one address only: elsewhere each program's start costs four times more.
   "nokaslr norandmaps",
-  // The kernel rewrites its code while it starts, which the emulator gets wrong now and then when another processor is
-  // running it: that one joins in init.sh.
-  "maxcpus=1",
   // The end of each namespace waits for all readers.
   "rcupdate.rcu_expedited=1",
   // A module that is loaded brings no links, which a test would find left behind.
   "dummy.numdummies=0 ifb.numifbs=0 bonding.max_bonds=0",
 ];
 
-/** The machine's kernel came to its own end. */
-export class VmPanic extends Error {}
-
-/** Runs a script to its end. Returns its exit status. Throws where it came to none, VmPanic where the kernel is why. */
-export async function runInVm(
-  vm: VmParts,
-  { script, answers, seconds, processors = 2, output }: VmRun,
-): Promise<number> {
-  const initramfs = join(answers, "initramfs");
-  const log = join(answers, "kernel.log");
-  makeInitramfs(vm, initramfs);
-  writeFileSync(join(answers, "script"), script);
-  writeFileSync(join(answers, "run"), RUN);
-  const machine = Bun.spawn(commandOf(vm, initramfs, log, answers, processors), {
+/** Runs a script to its end. Returns its exit status. Throws where it came to none. */
+export async function runInVm(vm: VmParts, { name, script, answers, seconds, output }: VmRun): Promise<number> {
+  const own = (file: string) => join(answers, `${name}.${file}`);
+  makeInitramfs(vm, own("initramfs"));
+  writeFileSync(own("script"), script);
+  writeFileSync(own("run"), runOf(name));
+  const machine = Bun.spawn(commandOf(vm, { name, initramfs: own("initramfs"), log: own("kernel.log"), answers }), {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -75,8 +65,11 @@ export async function runInVm(
   const stop = () => machine.kill("SIGKILL");
   const interrupted = (signal: NodeJS.Signals) => {
     stop();
-    rmSync(answers, { recursive: true, force: true });
-    process.exit(signal === "SIGINT" ? 130 : 143);
+    // Once all machines have heard of it.
+    setImmediate(() => {
+      rmSync(answers, { recursive: true, force: true });
+      process.exit(signal === "SIGINT" ? 130 : 143);
+    });
   };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, interrupted);
@@ -90,13 +83,10 @@ export async function runInVm(
     for await (const bytes of machine.stdout) output(bytes);
     await machine.exited;
     if (late) throw new Error(`The virtual machine was stopped: it had not ended after ${seconds} s`);
-    const status = readOrEmpty(join(answers, "status")).trim();
+    const status = readOrEmpty(own("status")).trim();
     if (status !== "") return Number(status);
-    const said = readOrEmpty(log);
-    const words = [await complaints, ...said.split("\n").slice(-40)].join("\n");
-    throw new (said.includes("Kernel panic") ? VmPanic : Error)(
-      `The virtual machine ended without an answer: ${words}`,
-    );
+    const words = [await complaints, ...readOrEmpty(own("kernel.log")).split("\n").slice(-40)].join("\n");
+    throw new Error(`The virtual machine ended without an answer: ${words}`);
   } finally {
     clearTimeout(timer);
     for (const signal of signals) process.off(signal, interrupted);
@@ -105,20 +95,23 @@ export async function runInVm(
 }
 
 /** The last program in the machine. Its output is a pipe, for programs may find the console too slow to poll. */
-const RUN = `
-{ sh ${ANSWERS}/script; echo $? >${ANSWERS}/status; } 2>&1 | cat
+function runOf(name: string): string {
+  return `
+{ sh ${ANSWERS}/${name}.script; echo $? >${ANSWERS}/${name}.status; } 2>&1 | cat
 sync
 echo o >/proc/sysrq-trigger
 sleep 60
 `;
+}
 
-function commandOf(
-  { qemu, kernel, modules }: VmParts,
-  initramfs: string,
-  log: string,
-  answers: string,
-  processors: number,
-): string[] {
+interface Place {
+  readonly name: string;
+  readonly initramfs: string;
+  readonly log: string;
+  readonly answers: string;
+}
+
+function commandOf({ qemu, kernel, modules }: VmParts, { name, initramfs, log, answers }: Place): string[] {
   const share = (tag: string, folder: string, options: string) => [
     ...["-fsdev", `local,id=${tag},path=${folder.replaceAll(",", ",,")},security_model=none${options}`],
     ...["-device", `virtio-9p-pci,fsdev=${tag},mount_tag=${tag}`],
@@ -128,9 +121,18 @@ function commandOf(
   return [
     ...bound,
     qemu,
-    ...["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", String(processors), "-m", MEMORY],
+    // One processor: what two do for each other's sake, such as telling of changed pages, costs the emulator more than
+    // the second one brings. Two machines bring twice as much.
+    ...["-accel", "tcg", "-cpu", "max", "-smp", "1", "-m", MEMORY],
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
-    ...["-kernel", kernel, "-initrd", initramfs, "-append", [...COMMAND_LINE, `VM_MODULES=${modules}`].join(" ")],
+    ...[
+      "-kernel",
+      kernel,
+      "-initrd",
+      initramfs,
+      "-append",
+      [...COMMAND_LINE, `VM_MODULES=${modules}`, `VM_NAME=${name}`].join(" "),
+    ],
     ...["-serial", `file:${log.replaceAll(",", ",,")}`],
     ...share("root", "/", ",readonly=on,multidevs=remap"),
     ...share("answers", answers, ""),
