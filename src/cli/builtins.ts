@@ -18,6 +18,8 @@ import {
   clusterIpamTypes,
   clusterTypes,
   EXECUTABLE,
+  GATEWAY,
+  ownTypes,
   type PluginType,
   pluginTypes,
 } from "../plugins/types.ts";
@@ -48,10 +50,13 @@ const offlineIpam = late(
 
 type Loader = (environment: Environment, resident: Resident) => Promise<Plugin>;
 
-const loaders: Readonly<Record<PluginType, Loader>> = {
+type BuiltinType = PluginType | (typeof ownTypes)[number];
+
+const loaders: Readonly<Record<BuiltinType, Loader>> = {
   bandwidth: planned(async () => (await import("../plugins/chained/bandwidth.ts")).bandwidth),
   bridge: planned(async () => (await import("../plugins/interface/bridge.ts")).bridge),
   firewall: planned(async () => (await import("../plugins/chained/firewall.ts")).firewall),
+  [GATEWAY]: planned(async () => (await import("../plugins/chained/gateway.ts")).gateway),
   "host-device": planned(async () => (await import("../plugins/interface/host-device.ts")).hostDevice),
   loopback: planned(async () => (await import("../plugins/interface/loopback.ts")).loopback),
   portmap: planned(async () => (await import("../plugins/chained/portmap.ts")).portmap),
@@ -92,7 +97,7 @@ export async function loadBuiltin(type: string, resident: Resident = {}): Promis
 export async function loadBuiltins(resident: Resident = {}): Promise<(type: string) => Plugin | undefined> {
   const loaded = new Map<string, Plugin>();
   const served = environment(resident);
-  for (const type of pluginTypes) loaded.set(type, await loaders[type](served, resident));
+  for (const type of [...pluginTypes, ...ownTypes]) loaded.set(type, await loaders[type](served, resident));
   return (type) => (type === CLUSTER_IPAM ? ipamOf(resident, EXECUTABLE) : loaded.get(type));
 }
 
@@ -103,8 +108,8 @@ export interface Resident {
   readonly ipam?: ((type: string) => Plugin | undefined) | undefined;
 }
 
-function isBuiltin(type: string): type is PluginType {
-  return (pluginTypes as readonly string[]).includes(type);
+function isBuiltin(type: string): type is BuiltinType {
+  return [...pluginTypes, ...ownTypes].includes(type as BuiltinType);
 }
 
 function planned<C>(load: () => Promise<Planner<C>>): Loader {

@@ -1,11 +1,11 @@
 /** Which of the host's calls an agent in a container can serve, which has few of the host's files. */
 
 import type { ResidentCall } from "../core/resident.ts";
-import { clusterIpamTypes, clusterTypes, typeAskedFor } from "../plugins/types.ts";
+import { clusterIpamTypes, clusterTypes, GATEWAY, typeAskedFor } from "../plugins/types.ts";
 import { objectIn } from "./plugin.ts";
 
 /** Besides the cluster's own: they need namespaces and sysctls, and the host's files for nothing. */
-const FILELESS: readonly string[] = ["bandwidth", "bridge", "ipvlan", "loopback", "macvlan", "portmap", "ptp"];
+const FILELESS: readonly string[] = [GATEWAY, "bandwidth", "bridge", "ipvlan", "loopback", "macvlan", "portmap", "ptp"];
 
 /**
  * Where the host's network namespaces have to be for the container to see them, too: in folders that are mounted into it

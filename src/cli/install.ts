@@ -28,6 +28,7 @@ interface Flags {
   readonly controllerMetricsPort: string;
   readonly controllerReplicas: string;
   readonly log: string;
+  readonly networkAttachments?: boolean;
 }
 
 const NOTES = `
@@ -61,6 +62,10 @@ export function installCommand(): Command {
       String(usual.controllerReplicas),
     )
     .option("--log <level>", "debug, info, warn or error", usual.log)
+    .option(
+      "--network-attachments",
+      "with the definition of NetworkAttachmentDefinitions, where no other vendor brings it",
+    )
     .addHelpText("after", NOTES)
     .action((flags: Flags) => {
       if (!flags.print) {
@@ -124,6 +129,7 @@ function optionsOf(flags: Flags): InstallOptions {
     controllerMetricsPort: wholeNumber(flags.controllerMetricsPort, "--controller-metrics-port"),
     controllerReplicas: wholeNumber(flags.controllerReplicas, "--controller-replicas"),
     log: flags.log,
+    networkAttachments: flags.networkAttachments ?? false,
   };
 }
 

@@ -5,8 +5,9 @@ import { ConfigError } from "../core/errors.ts";
 import { loadAhead } from "../core/late.ts";
 import type { Plugin } from "../core/plugin.ts";
 import { exitNow } from "../linux/libc.ts";
-import { writeText } from "../linux/libc-file.ts";
-import { pluginTypes, typeAskedFor } from "../plugins/types.ts";
+import { statFile, writeText } from "../linux/libc-file.ts";
+import { runFolder } from "../linux/run-folder.ts";
+import { clusterTypes, EXECUTABLE, pluginTypes, typeAskedFor } from "../plugins/types.ts";
 import { loadBuiltin } from "./builtins.ts";
 
 /** What stood on standard input, or why it could not be read. */
@@ -18,8 +19,9 @@ export interface Input {
 /** Serves one call as the plugin of a type, or without one as that which the configuration names, and ends the process. */
 export async function servePlugin(type: string | undefined, input: Input): Promise<never> {
   const wanted = type ?? typeAskedFor(objectIn(input.text));
-  const plugin = (await loadBuiltin(wanted)) ?? unknownPlugin(wanted);
+  const builtin = (await loadBuiltin(wanted)) ?? unknownPlugin(wanted);
   await loadAhead(input.text);
+  const plugin = await withNetworks(builtin, type, input);
   const status = dispatch({
     plugin,
     env: process.env,
@@ -32,6 +34,34 @@ export async function servePlugin(type: string | undefined, input: Input): Promi
     about: aboutPlugin(plugin.type),
   });
   exitNow(status);
+}
+
+/**
+ * The cluster's plugin on a node whose pods may have further networks: those that the agent has left to this process, and
+ * those on record where there is no agent.
+ */
+async function withNetworks(plugin: Plugin, type: string | undefined, { text }: Input): Promise<Plugin> {
+  const folder = runFolder();
+  if (!clusterTypes.includes(plugin.type) || !isThere(`${folder}/networks`) || objectIn(text) === undefined) {
+    return plugin;
+  }
+  const { serveNetworks } = await import("./networks/in-process.ts");
+  const options = { runFolder: folder, plugin, name: type ?? EXECUTABLE, env: process.env, stdin: text };
+  const course = await serveNetworks(options);
+  if ("plugin" in course) return course.plugin;
+  const { status, stdout, stderr } = course.answer;
+  writeText(1, stdout);
+  if (stderr !== "") writeText(2, stderr);
+  exitNow(status);
+}
+
+function isThere(path: string): boolean {
+  try {
+    statFile(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The line for a person who starts the executable by hand. */

@@ -9,18 +9,25 @@ import type { Calls } from "../agent/agent.ts";
 import { type CallSource, dispatch, readCall } from "../cni/dispatch.ts";
 import { parseVerb } from "../cni/environment.ts";
 import { ownNamespaces } from "../cni/resident.ts";
-import { ConfigError } from "../core/errors.ts";
+import { pluginRunner } from "../cni/runtime/runner.ts";
+import { ConfigError, errorMessage } from "../core/errors.ts";
 import type { AttachmentKey } from "../core/names.ts";
 import { type Call, type Plugin, restoreCall } from "../core/plugin.ts";
 import type { ResidentAnswer, ResidentCall } from "../core/resident.ts";
 import { bootClock } from "../linux/boot-clock.ts";
+import { ensureFolder } from "../linux/file.ts";
 import { readLink } from "../linux/libc-file.ts";
 import { recordsOfContainer } from "../plan/record.ts";
-import { ipamTypes, typeAskedFor, typeNamed } from "../plugins/types.ts";
+import { clusterTypes, typeAskedFor, typeNamed } from "../plugins/types.ts";
 import { HostSockets } from "../resources/host-sockets.ts";
 import { LinkDeletions } from "../resources/link-deletion.ts";
 import { loadBuiltins } from "./builtins.ts";
 import { isForContainer } from "./container-calls.ts";
+import { addsOf, asksOthers, NetworksInAgent } from "./networks/in-agent.ts";
+import { type NetworksAnswer, partOf, STATUS } from "./networks/parts.ts";
+import type { PodNetwork } from "./networks/pod-network.ts";
+import { networksFolder, readNetworks } from "./networks/record.ts";
+import { detachAll } from "./networks/several.ts";
 import { aboutPlugin, objectIn } from "./plugin.ts";
 import { Turns } from "./turns.ts";
 
@@ -37,11 +44,15 @@ export interface ClusterCalls {
    * The configuration of a call with what the node knows better; `call` is an ADD as it came. Throws what the call is to
    * answer.
    */
-  readonly complete: (
-    type: string,
-    config: Record<string, unknown>,
-    call: Call | undefined,
-  ) => Promise<Record<string, unknown>>;
+  readonly complete: (type: string, config: Record<string, unknown>, call: Call | undefined) => Promise<Completed>;
+  /** Has the pod of a call told what its networks have come to be, behind the call. Throws TryAgainError. */
+  readonly tell: (call: Call, networks: readonly object[]) => Promise<void>;
+}
+
+export interface Completed {
+  readonly config: Record<string, unknown>;
+  /** What the pod is to be attached to beside. */
+  readonly networks: readonly PodNetwork[];
 }
 
 /** The plugin that is called, its input, and what takes back what was given to it beforehand. */
@@ -49,6 +60,8 @@ interface Prepared {
   readonly plugin: Plugin;
   readonly text: string;
   readonly takeBack: () => void;
+  /** What there is to answer instead, such as one part of the call alone; nothing where it is left to its process. */
+  readonly instead?: { readonly answer: ResidentAnswer | undefined };
 }
 
 export interface ResidentOptions {
@@ -66,6 +79,9 @@ export async function residentCalls(options: ResidentOptions): Promise<Calls> {
   const sockets = new HostSockets();
   const deletions = new LinkDeletions({ runFolder, sockets, failed });
   const builtin = await loadBuiltins({ kept: { sockets, deletions }, ipam: cluster?.ipam });
+  const networks = new NetworksInAgent({ runFolder, builtin, inContainer });
+  // Its being there tells plugins' processes that a pod may have several.
+  if (cluster !== undefined) ensureFolder(networksFolder(runFolder));
   const own = ownNamespaces();
   const host = inContainer ? hostMounts() : own.mnt;
   const turns = new Turns();
@@ -92,7 +108,8 @@ export async function residentCalls(options: ResidentOptions): Promise<Calls> {
     const container = env.CNI_CONTAINERID ?? "";
     const isDel = env.CNI_COMMAND === "DEL";
     if (!isDel && isLeaving(container)) await deletions.settled();
-    const { plugin: ready, text, takeBack } = await prepared(plugin, wanted, config, { env, stdin });
+    const { plugin: ready, text, takeBack, instead } = await prepared(plugin, wanted, config, { env, stdin });
+    if (instead !== undefined) return instead.answer;
     let stdout = "";
     let stderr = "";
     const status = dispatch({
@@ -127,13 +144,6 @@ export async function residentCalls(options: ResidentOptions): Promise<Calls> {
     return leaving.batch === deletions.batch && leaving.containers.has(container);
   }
 
-  /** Whether the configuration names an IPAM plugin that is none of ours. */
-  function asksOthers(config: Record<string, unknown> | undefined): boolean {
-    const ipam = config?.ipam;
-    if (typeof ipam !== "object" || ipam === null || !("type" in ipam) || typeof ipam.type !== "string") return false;
-    return !["", ...ipamTypes].includes(ipam.type);
-  }
-
   /** How the call is to be served. What is wrong here, it is to answer. */
   async function prepared(
     plugin: Plugin,
@@ -144,14 +154,49 @@ export async function residentCalls(options: ResidentOptions): Promise<Calls> {
     const asItIs = { plugin, text: stdin, takeBack: () => {} };
     if (cluster === undefined || config === undefined) return asItIs;
     try {
-      const read = (text: string) => callIn({ env, stdin: () => text, stderr: () => {} });
-      const completed = await cluster.complete(type, config, read(stdin));
-      const text = completed === config ? stdin : JSON.stringify(completed);
-      const call = read(text);
-      return { plugin, text, takeBack: call === undefined ? () => {} : await cluster.prepare(call) };
+      return await preparedIn(cluster, plugin, { type, config, env, stdin });
     } catch (error) {
       return { ...asItIs, plugin: failing(plugin, error) };
     }
+  }
+
+  async function preparedIn(
+    { complete, prepare, tell }: ClusterCalls,
+    plugin: Plugin,
+    { type, config, env, stdin }: Asked,
+  ): Promise<Prepared> {
+    const read = (text: string) => callIn({ env, stdin: () => text, stderr: () => {} });
+    const part = partOf(config);
+    const leave: Prepared = { plugin, text: stdin, takeBack: () => {}, instead: { answer: undefined } };
+    const say = (stdout: string): Prepared => ({ ...leave, instead: { answer: { status: 0, stdout, stderr: "" } } });
+    const call = read(stdin);
+    if (part === "tell") {
+      if (call !== undefined && Array.isArray(config[STATUS])) await tell(call, config[STATUS]);
+      return say("");
+    }
+    const completed = await complete(type, config, call);
+    const text = completed.config === config ? stdin : JSON.stringify(completed.config);
+    if (part === "networks") return say(JSON.stringify({ networks: completed.networks } satisfies NetworksAnswer));
+    if (call === undefined) return withRecorded(plugin, { type, config, env, stdin }, text) ?? leave;
+    const own = part === "own" ? [] : completed.networks;
+    if (!networks.canServe(own, env.CNI_NETNS ?? "")) return leave;
+    const ready = read(text);
+    if (ready === undefined) return { plugin, text, takeBack: () => {} };
+    const takeBack = await preparedAll([ready, ...addsOf(own, ready)], prepare);
+    const attached = (status: readonly object[]) => void tell(call, status).catch(failed);
+    return { plugin: own.length === 0 ? plugin : networks.plugin(plugin, own, attached), text, takeBack };
+  }
+
+  /** A call other than ADD, with the networks on record; undefined where they are the process's. */
+  function withRecorded(plugin: Plugin, { type, config, env, stdin }: Asked, text: string): Prepared | undefined {
+    const asItIs = { plugin, text, takeBack: () => {} };
+    if (!clusterTypes.includes(type) || partOf(config) !== undefined) return asItIs;
+    const verb = env.CNI_COMMAND ?? "";
+    const call = anyCallIn({ env, stdin: () => stdin, stderr: () => {} });
+    const records = call === undefined ? [] : networks.recordsOf(verb, call);
+    if (records.length === 0) return asItIs;
+    if (!records.every((record) => networks.canServe(record.networks, record.netns))) return undefined;
+    return { ...asItIs, plugin: networks.plugin(plugin, [], () => {}) };
   }
 
   return {
@@ -160,6 +205,28 @@ export async function residentCalls(options: ResidentOptions): Promise<Calls> {
     detach: (key, warn) => detach(builtin, runFolder, key, warn),
     settled: () => deletions.settled(),
   };
+}
+
+interface Asked {
+  readonly type: string;
+  readonly config: Record<string, unknown>;
+  readonly env: ResidentCall["env"];
+  readonly stdin: string;
+}
+
+/** All are prepared, or none. */
+async function preparedAll(calls: readonly Call[], prepare: ClusterCalls["prepare"]): Promise<() => void> {
+  const takeBacks: (() => void)[] = [];
+  const takeBack = () => {
+    for (const each of takeBacks.toReversed()) each();
+  };
+  try {
+    for (const call of calls) takeBacks.push(await prepare(call));
+    return takeBack;
+  } catch (error) {
+    takeBack();
+    throw error;
+  }
 }
 
 /** The mount namespace of the host's first process. Throws ConfigError where that cannot be seen. */
@@ -181,6 +248,11 @@ export function detach(
   key: AttachmentKey,
   warn: (sentence: string) => void,
 ): void {
+  const networks = readNetworks(runFolder, key, warn);
+  if (networks !== undefined) {
+    const run = pluginRunner({ builtin, inherited: {} });
+    for (const error of detachAll(networks, { path: [], warn }, { runFolder, run })) warn(errorMessage(error));
+  }
   const records = recordsOfContainer(runFolder, key.containerId, warn).filter(
     (record) => record.key.network === key.network && record.key.ifname === key.ifname,
   );
@@ -193,9 +265,14 @@ export function detach(
 
 /** What ADD is called with; undefined for another verb, and for what dispatch will say is wrong. */
 function callIn(source: CallSource): Call | undefined {
+  return source.env.CNI_COMMAND === "ADD" ? anyCallIn(source) : undefined;
+}
+
+/** What is called; undefined for what dispatch will say is wrong. */
+function anyCallIn(source: CallSource): Call | undefined {
   try {
     const verb = parseVerb(source.env.CNI_COMMAND ?? "");
-    return verb === "ADD" ? readCall(verb, source) : undefined;
+    return verb === "VERSION" ? undefined : readCall(verb, source);
   } catch {
     return undefined;
   }

@@ -26,6 +26,10 @@ export const pluginTypes = [
 
 export type PluginType = (typeof pluginTypes)[number];
 
+/** Plugins for our own lists alone: no executable has their names. */
+export const GATEWAY = "tendril-gateway";
+export const ownTypes = [GATEWAY] as const;
+
 /**
  * The executable's own name, under which it is the program with its commands as well: a plugin when it is called as one,
  * and then whatever the configuration asks for.

@@ -65,7 +65,7 @@ describe("a cluster of three nodes without a network", () => {
       "validatingadmissionpolicies",
     );
     const own = policies.items.filter(({ metadata }) => metadata.name.startsWith("tendril-"));
-    expect(own).toHaveLength(11);
+    expect(own).toHaveLength(12);
     for (const { metadata, status } of own) {
       expect({ name: metadata.name, ...status?.typeChecking }).toEqual({ name: metadata.name });
     }

@@ -14,6 +14,9 @@ const NOTHING = {
   mac: undefined,
   ingress: undefined,
   egress: undefined,
+  interfaces: [],
+  networks: [],
+  defaultRoute: undefined,
 };
 
 /** The sentence by which an ADD of such a pod fails. */

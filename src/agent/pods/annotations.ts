@@ -7,8 +7,9 @@
 import { poolName } from "../../core/cluster.ts";
 import { AnnotationError, ConfigError } from "../../core/errors.ts";
 import { familyOf } from "../../core/ip.ts";
-import { ipText, list, mac, type Schema, text } from "../../core/schema.ts";
+import { interfaceName, ipText, list, mac, type Schema, text } from "../../core/schema.ts";
 import { bitRate } from "./quantity.ts";
+import { type Selection, selections } from "./selections.ts";
 
 export type Annotations = Readonly<Record<string, string>>;
 
@@ -33,7 +34,22 @@ export interface PodWishes {
   /** What the pod receives and what it sends, in bits a second. */
   readonly ingress: number | undefined;
   readonly egress: number | undefined;
+  /** Further interfaces with addresses of the cluster. */
+  readonly interfaces: readonly PodInterface[];
+  /** Further networks, by their definitions. */
+  readonly networks: readonly Selection[];
+  /** The interface by which the pod's default routes lead, or none; the cluster's own where nothing is asked for. */
+  readonly defaultRoute: string | undefined;
 }
+
+export interface PodInterface {
+  readonly ifname: string;
+  /** The usual one when undefined. */
+  readonly pool: string | undefined;
+}
+
+/** In the place of an interface's name: the pod has no default route. */
+export const NO_INTERFACE = "none";
 
 interface Annotation<T> {
   readonly name: string;
@@ -70,6 +86,25 @@ function jsonIn(given: string, field: string): unknown {
   }
 }
 
+/** `INTERFACE` or `INTERFACE=POOL`, several parted by commas. */
+const interfaces: Schema<readonly PodInterface[]> = (value, field) => {
+  const found = text(value, field)
+    .split(",")
+    .map((item, i): PodInterface => {
+      const [ifname, pool] = item.trim().split(/=(.*)/s);
+      const at = `${field}[${i}]`;
+      return {
+        ifname: interfaceName(ifname, at),
+        pool: pool === undefined ? undefined : poolName(pool, at),
+      };
+    });
+  if (new Set(found.map(({ ifname }) => ifname)).size === found.length) return found;
+  throw new ConfigError(field, "must name each interface once", { value });
+};
+
+/** @see https://github.com/k8snetworkplumbingwg/multi-net-spec */
+export const NETWORKS = "k8s.v1.cni.cncf.io/networks";
+
 /** All of them. */
 export const ANNOTATIONS = {
   pool: { name: "tendril.dev/pool", schema: poolName },
@@ -78,9 +113,11 @@ export const ANNOTATIONS = {
   mac: { name: "tendril.dev/mac", schema: mac, ofPodAlone: true },
   ingress: { name: "kubernetes.io/ingress-bandwidth", schema: bitRate },
   egress: { name: "kubernetes.io/egress-bandwidth", schema: bitRate },
+  interfaces: { name: "tendril.dev/interfaces", schema: interfaces },
+  defaultRoute: { name: "tendril.dev/default-route", schema: interfaceName },
 } as const satisfies Readonly<Record<string, Annotation<unknown>>>;
 
-const NAMES: readonly string[] = Object.values(ANNOTATIONS).map(({ name }) => name);
+const NAMES: readonly string[] = [...Object.values(ANNOTATIONS).map(({ name }) => name), NETWORKS];
 
 /** By which all of our own begin, so that a slip in a name is told. */
 const OWN = "tendril.dev/";
@@ -109,6 +146,9 @@ export function wishesOf(pod: PodFacts): PodWishes {
     mac: read(ANNOTATIONS.mac),
     ingress: read(ANNOTATIONS.ingress),
     egress: read(ANNOTATIONS.egress),
+    interfaces: read(ANNOTATIONS.interfaces) ?? [],
+    networks: read({ name: NETWORKS, schema: selections(pod.namespace) }) ?? [],
+    defaultRoute: read(ANNOTATIONS.defaultRoute),
   };
   return { ...wishes, sticky: wishes.addresses === undefined && isSticky(pod, podName, read(ANNOTATIONS.sticky)) };
 }
@@ -136,6 +176,11 @@ function refuseUnknown(holder: string, annotations: Annotations): void {
 
 /** On the agents' own pods. */
 const CONFIG_HASH = "tendril.dev/config";
+
+/** Who has an annotation of a pod, its own or its namespace's. */
+export function holderOf({ namespace, name, annotations }: PodFacts, annotation: string): string {
+  return annotations[annotation] === undefined ? `namespace "${namespace}"` : `pod "${namespace}/${name}"`;
+}
 
 function checked<T>(holder: string, name: string, value: string, schema: Schema<T>): T {
   try {

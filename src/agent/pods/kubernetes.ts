@@ -1,10 +1,13 @@
 /** What a node of Kubernetes has of the API server, beside the cluster's documents: its pods, and events on them. */
 
 import type { Log } from "../../cluster/log.ts";
-import { ApiClient } from "../../store/kubernetes/client.ts";
+import { ApiClient, ApiError } from "../../store/kubernetes/client.ts";
 import { kubernetesAccess } from "../../store/open.ts";
 import type { ClusterConfig } from "../config.ts";
+import type { PodFacts } from "./annotations.ts";
+import { Definitions } from "./definitions.ts";
 import { PodEvents } from "./events.ts";
+import { writeNetworkStatus } from "./network-status.ts";
 import { Pods } from "./pods.ts";
 
 export interface KubernetesOptions {
@@ -14,10 +17,16 @@ export interface KubernetesOptions {
   readonly gone: (pod: string) => void;
 }
 
+interface ServiceCidrs {
+  readonly items: readonly { readonly spec?: { readonly cidrs?: readonly string[] } }[];
+}
+
 export class Kubernetes {
   readonly client: ApiClient;
   readonly pods: Pods;
   readonly events: PodEvents;
+  readonly definitions: Definitions;
+  readonly #log: Log;
 
   /** Throws ConfigError for an address that cannot be used. */
   constructor(address: string, { config, log, gone }: KubernetesOptions) {
@@ -26,12 +35,32 @@ export class Kubernetes {
     this.client = new ApiClient({ source });
     const { node } = config;
     this.pods = new Pods({ client: this.client, node, log, gone });
+    this.#log = log;
+    this.definitions = new Definitions(this.client);
     this.events = new PodEvents({ client: this.client, node, log });
   }
 
   /** Follows the node's pods until the signal comes. */
   start(signal: AbortSignal, failed: (error: unknown) => void): void {
     this.pods.follow(signal, failed);
+  }
+
+  /** Writes what a pod's networks have come to be; returns when it is done, and never fails. */
+  tellNetworks(pod: Pick<PodFacts, "namespace" | "name" | "uid">, networks: readonly object[]): Promise<void> {
+    return writeNetworkStatus({ client: this.client, log: this.#log }, pod, networks);
+  }
+
+  /** The networks of Services, where the API server tells them. Throws StoreUnavailableError. */
+  async serviceNetworks(): Promise<readonly string[]> {
+    const path = "/apis/networking.k8s.io/v1/servicecidrs";
+    try {
+      const { items } = await this.client.call<ServiceCidrs>({ path });
+      return items.flatMap(({ spec }) => spec?.cidrs ?? []);
+    } catch (error) {
+      // Before Kubernetes 1.33 it is not there.
+      if (error instanceof ApiError && error.status === 404) return [];
+      throw error;
+    }
   }
 
   close(): void {

@@ -6,6 +6,8 @@
  */
 
 import { STARTUP_TAINT } from "../../agent/node-readiness.ts";
+import { DEFINITIONS_GROUP } from "../../agent/pods/definitions.ts";
+import { NETWORK_STATUS } from "../../agent/pods/network-status.ts";
 import { GROUP, VERSION } from "../../store/kubernetes/resources.ts";
 import { accountObjects, type Rule } from "./account.ts";
 import { AGENT, type InstallOptions, LABELS, type ManifestObject } from "./options.ts";
@@ -17,6 +19,10 @@ const RULES: readonly Rule[] = [
   // What pods ask for of their network, and what is wrong with it.
   { apiGroups: [""], resources: ["pods", "namespaces"], verbs: READ },
   { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: ["create"] },
+  // Pods' further networks, and what has come of them.
+  { apiGroups: [DEFINITIONS_GROUP], resources: ["network-attachment-definitions"], verbs: ["get"] },
+  { apiGroups: ["networking.k8s.io"], resources: ["servicecidrs"], verbs: ["list"] },
+  { apiGroups: [""], resources: ["pods/status"], verbs: ["patch"] },
   // The condition of its own node, and the taint with which it started.
   { apiGroups: [""], resources: ["nodes"], verbs: ["get", "patch"] },
   { apiGroups: [""], resources: ["nodes/status"], verbs: ["patch"] },
@@ -156,6 +162,27 @@ function policies(namespace: string): Policy[] {
       ],
     },
     {
+      name: "pods",
+      group: "",
+      version: "v1",
+      resources: ["pods/status"],
+      validations: [
+        {
+          expression: "oldObject.spec.nodeName == variables.node",
+          message: "An agent writes to pods of its own node alone",
+        },
+        {
+          expression: [
+            "object.status == oldObject.status",
+            ...["labels", "finalizers"].map((field) => `${optional(field)} == ${optional(field, "oldObject")}`),
+            `${annotations("object")}.all(a, a == '${NETWORK_STATUS}' || ${hasSame("a")})`,
+            `${annotations("oldObject")}.all(a, a == '${NETWORK_STATUS}' || a in ${annotations("object")})`,
+          ].join(" && "),
+          message: `An agent writes nothing of a pod but the annotation ${NETWORK_STATUS}`,
+        },
+      ],
+    },
+    {
       name: "heartbeats",
       group: "coordination.k8s.io",
       version: "v1",
@@ -172,6 +199,20 @@ function policies(namespace: string): Policy[] {
       },
     },
   ];
+}
+
+/** A field of the metadata in CEL, which is absent when it is empty. */
+function optional(field: string, object = "object"): string {
+  return `(has(${object}.metadata.${field}) ? ${object}.metadata.${field} : null)`;
+}
+
+function annotations(object: string): string {
+  return `(has(${object}.metadata.annotations) ? ${object}.metadata.annotations : {})`;
+}
+
+/** Whether an annotation is as it was. */
+function hasSame(key: string): string {
+  return `(${key} in ${annotations("oldObject")} && oldObject.metadata.annotations[${key}] == object.metadata.annotations[${key}])`;
 }
 
 /** The key under which the API server tells the node of the pod that a token was made for. */

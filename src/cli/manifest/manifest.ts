@@ -9,6 +9,7 @@ import { controllerAccess, controllerDeployment } from "./controller.ts";
 import { controllerConfigText } from "./controller-config.ts";
 import { daemonSet } from "./daemon-set.ts";
 import { CAPABILITIES, CONTROLLER_REASONS, MOUNTS, REASONS } from "./host.ts";
+import { networkAttachments } from "./network-attachments.ts";
 import { AGENT, hasController, type InstallOptions, LABELS, type ManifestObject } from "./options.ts";
 import { poolPolicies } from "./pool-policies.ts";
 
@@ -25,6 +26,7 @@ export function manifestObjects(options: InstallOptions): ManifestObject[] {
       metadata: { name: namespace, labels: { ...LABELS, "pod-security.kubernetes.io/enforce": "privileged" } },
     },
     ...customResourceDefinitions().map((definition) => ({ ...definition })),
+    ...(options.networkAttachments ? [networkAttachments] : []),
     ...accessObjects(options),
     ...(isControlled ? [...poolPolicies(), ...controllerAccess(options)] : []),
     {

@@ -28,6 +28,8 @@ export interface InstallOptions {
   readonly log: string;
   /** URLs of API servers, for agents that are not to reach them by the Service. */
   readonly server: string | undefined;
+  /** The definition of NetworkAttachmentDefinitions is installed, too. */
+  readonly networkAttachments: boolean;
 }
 
 export const DEFAULTS: InstallOptions = {
@@ -47,6 +49,7 @@ export const DEFAULTS: InstallOptions = {
   controllerReplicas: 2,
   log: "info",
   server: undefined,
+  networkAttachments: false,
 };
 
 /** An object of the API, as a manifest has it. */

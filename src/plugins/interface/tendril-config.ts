@@ -17,6 +17,8 @@ import { type BridgeConfig, parseBridgeConfig } from "./bridge-config.ts";
 export interface TendrilConfig {
   /** Whether pods leave the host under its address, for a host that is in no cluster: there the agent sees to it. */
   readonly ipMasq: boolean;
+  /** Whether the pod's default routes lead by this interface; no for one that leads to some networks only. */
+  readonly defaultRoute: boolean;
   /** In bytes; the kernel's default when absent. */
   readonly mtu: number | undefined;
   /** The MAC that the runtime asks for. */
@@ -37,6 +39,7 @@ const fields = object({
   mode,
   bridge: optional(interfaceName),
   ipMasq: withDefault(boolean, false),
+  defaultRoute: withDefault(boolean, true),
   mtu: optionalMtu,
   ...askedMacFields,
 });
@@ -46,9 +49,10 @@ export function parseTendrilConfig(config: NetworkConfig, args: Call["args"]): T
   const raw = fields(config, "");
   return {
     ipMasq: raw.ipMasq,
+    defaultRoute: raw.defaultRoute,
     mtu: raw.mtu,
     mac: askedMac(raw, args),
-    bridge: raw.bridge === undefined ? undefined : bridgeConfig(config, args),
+    bridge: raw.bridge === undefined ? undefined : bridgeConfig(config, args, raw.defaultRoute),
     hostPorts: parsePortmapConfig(config),
     bandwidth: parseBandwidthConfig(config),
     dns: config.dns,
@@ -56,7 +60,7 @@ export function parseTendrilConfig(config: NetworkConfig, args: Call["args"]): T
 }
 
 /** A pod reaches itself by a Service of its own, and sends from no other MAC than its own. */
-function bridgeConfig(config: NetworkConfig, args: Call["args"]): BridgeConfig {
+function bridgeConfig(config: NetworkConfig, args: Call["args"], isDefaultGateway: boolean): BridgeConfig {
   const bridge = parseBridgeConfig(config, args);
-  return { ...bridge, isGateway: true, isDefaultGateway: true, hairpinMode: true, macSpoofCheck: true, usesIpam: true };
+  return { ...bridge, isGateway: true, isDefaultGateway, hairpinMode: true, macSpoofCheck: true, usesIpam: true };
 }

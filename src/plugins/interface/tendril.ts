@@ -52,7 +52,7 @@ function planRouted(config: TendrilConfig, facts: Facts): Plan {
     return { address: alone(ip), gateway: GATEWAYS[familyOf(ip)], interface: 1 };
   });
   const families = [...new Set(ips.map(({ address }) => familyOf(address)))];
-  const routes = routesOf(facts.ipam?.routes ?? [], families);
+  const routes = routesOf(facts.ipam?.routes ?? [], families, config.defaultRoute);
   const addresses = ips.map(({ address }) => address);
   const resources: Resource[] = [
     ...planForwarding(families),
@@ -66,8 +66,8 @@ function planRouted(config: TendrilConfig, facts: Facts): Plan {
     }),
     planUp(key.ifname),
     ...families.map((family) => gatewayNeighbour(key.ifname, family, veth.mac)),
-    ...families.flatMap((family) => gatewayRoute(key.ifname, family)),
-    ...routes.map((route) => podRoute(key.ifname, route)),
+    ...(config.defaultRoute ? families.flatMap((family) => gatewayRoute(key.ifname, family)) : []),
+    ...routes.map((route) => ({ ...podRoute(key.ifname, route), ...(!config.defaultRoute && { onlink: true }) })),
     ...addresses.map((address) => planWay(veth.name, address)),
     ...(config.ipMasq ? planHostMasquerade(facts) : []),
   ];
@@ -165,9 +165,13 @@ function gatewayRoute(link: string, family: Family): RouteResource[] {
   return [{ kind: "route", where: "container", link, destination, scope: RT_SCOPE_LINK }];
 }
 
-/** What the IPAM plugin gave, and a default route in each family that has none. */
-function routesOf(given: readonly ResultRoute[], families: readonly Family[]): ResultRoute[] {
+/**
+ * What the IPAM plugin gave, and a default route in each family that has none. Where that is another interface's, only
+ * what leads elsewhere, and the gateway is taken to be on the link without a route to it: the other one may have the same.
+ */
+function routesOf(given: readonly ResultRoute[], families: readonly Family[], isDefault: boolean): ResultRoute[] {
   const routes = given.map((route) => ({ ...route, gw: GATEWAYS[familyOf(route.dst)] }));
+  if (!isDefault) return routes.filter(({ dst }) => !/\/0$/.test(dst) && families.includes(familyOf(dst)));
   for (const family of families) {
     const dst = family === 4 ? "0.0.0.0/0" : "::/0";
     if (!routes.some((route) => route.dst === dst)) routes.push({ dst, gw: GATEWAYS[family] });
