@@ -4,7 +4,7 @@ import type { ClusterNode } from "../agent/node.ts";
 import { wishesOf } from "../agent/pods/annotations.ts";
 import type { Kubernetes } from "../agent/pods/kubernetes.ts";
 import { AddressError, AnnotationError, ConfigError, NotAvailableError, TryAgainError } from "../core/errors.ts";
-import { addressBits, familyOf } from "../core/ip.ts";
+import { alone } from "../core/ip.ts";
 import type { Call, Plugin } from "../core/plugin.ts";
 import { keyOfCall, ownerName, podOf } from "../ipam/cluster/owner.ts";
 import { clusterIpamTypes, clusterTypes, EXECUTABLE } from "../plugins/types.ts";
@@ -129,12 +129,6 @@ async function clusterNetworks(
     if (!(error instanceof StoreUnavailableError)) throw error;
     throw new TryAgainError(`Cannot learn the networks of Services: ${error.message}`, { cause: error });
   }
-}
-
-/** The network of one address alone. */
-function alone(cidr: string): string {
-  const [address = ""] = cidr.split("/");
-  return `${address}/${addressBits(familyOf(address))}`;
 }
 
 function withoutDefaultRoute(config: Record<string, unknown>, networks: readonly string[]): Record<string, unknown> {

@@ -7,10 +7,10 @@
 
 import type { ClusterStore } from "../cluster/cluster-store.ts";
 import { ifUnchanged } from "../cluster/reclaim.ts";
-import { cidrContains, networkOf } from "../core/cidr.ts";
-import { type BlockRecord, cidrOf, DOCUMENT_VERSION, type PoolRecord, poolDocuments } from "../core/cluster.ts";
+import { type BlockRecord, DOCUMENT_VERSION, type PoolRecord, poolDocuments } from "../core/cluster.ts";
 import { ConfigError, ConflictError, TendrilError } from "../core/errors.ts";
-import { familyOf, parseIp } from "../core/ip.ts";
+import { familyOf } from "../core/ip.ts";
+import { hasAddress, holds, overlap } from "../core/networks.ts";
 import type { Document, Documents } from "../store/collection.ts";
 
 export interface PoolRequest {
@@ -126,10 +126,10 @@ async function refuseCut(
   { name, value: before }: Document<PoolRecord>,
   after: PoolRecord,
 ): Promise<void> {
-  const cut = blocksOf(name, await blocks.list()).filter(({ cidr }) => !after.cidrs.some((one) => contains(one, cidr)));
+  const cut = blocksOf(name, await blocks.list()).filter(({ cidr }) => !after.cidrs.some((one) => holds(one, cidr)));
   if (cut.length > 0)
     throw new ConflictError(`Cannot resize pool "${name}": ${blocksInWords(cut)}, outside of it then`);
-  const has = ({ cidrs }: PoolRecord, address: string) => cidrs.some((cidr) => contains(cidr, hostCidr(address)));
+  const has = ({ cidrs }: PoolRecord, address: string) => hasAddress(cidrs, address);
   for (const { value } of (await reservations.list()).values()) {
     const lost = value.addresses.find((address) => has(before, address) && !has(after, address));
     if (lost === undefined) continue;
@@ -152,21 +152,7 @@ function blocksInWords(blocks: readonly BlockRecord[]): string {
   return `claimed of it ${blocks.length === 1 ? "is" : "are"} ${named.join(", ")}${more}`;
 }
 
-function hostCidr(address: string): string {
-  return `${address}/${familyOf(address) === 4 ? 32 : 128}`;
-}
-
-/** Whether all of the inner network lies in the outer one. */
-function contains(outer: string, inner: string): boolean {
-  const [large, small] = [cidrOf(outer), cidrOf(inner)];
-  return small.bits >= large.bits && cidrContains(large, networkOf(small).ip);
-}
-
-function overlap(a: string, b: string): boolean {
-  return contains(a, b) || contains(b, a);
-}
-
 /** Whether an address can be given to a pod of this pool at all. */
 export function isOfPool(pool: PoolRecord, address: string): boolean {
-  return parseIp(address) !== undefined && pool.cidrs.some((cidr) => contains(cidr, hostCidr(address)));
+  return hasAddress(pool.cidrs, address);
 }

@@ -3,8 +3,8 @@
  * or came at the same time is found here.
  */
 
+import { hasAddress, holds, overlap } from "../core/networks.ts";
 import type { Document } from "../store/collection.ts";
-import { hasAddress, holds, overlap } from "./networks.ts";
 import type { Picture, Pool } from "./picture.ts";
 
 export interface Conflict {

@@ -7,6 +7,7 @@ import type { BlockRecord } from "../core/cluster.ts";
 import { cidrOf } from "../core/cluster.ts";
 import type { Family } from "../core/ip.ts";
 import { familyOf } from "../core/ip.ts";
+import { hasAddress } from "../core/networks.ts";
 import { blockCount } from "../ipam/cluster/blocks.ts";
 import { poolCapacity } from "../ipam/cluster/capacity.ts";
 import type { Document } from "../store/collection.ts";
@@ -14,7 +15,6 @@ import type { EventText } from "../store/kubernetes/events.ts";
 import { GROUP, VERSION } from "../store/kubernetes/resources.ts";
 import type { Change } from "./changes.ts";
 import { conflictsOf } from "./conflicts.ts";
-import { hasAddress } from "./networks.ts";
 import type { Picture, Pool } from "./picture.ts";
 
 export interface FamilyStatus {

@@ -168,3 +168,15 @@ export function compareIp(a: Ip, b: Ip): number {
 export function familyOf(text: string): Family {
   return text.includes(":") ? 6 : 4;
 }
+
+/** The address of an address with a prefix length, which may be missing. */
+export function withoutLength(address: string): string {
+  const slash = address.indexOf("/");
+  return slash < 0 ? address : address.slice(0, slash);
+}
+
+/** The network of one address alone, whatever prefix length it comes with. */
+export function alone(address: string): string {
+  const ip = withoutLength(address);
+  return `${ip}/${addressBits(familyOf(ip))}`;
+}

@@ -8,12 +8,11 @@
 import { ACCEPTED_MARK, MARK_ACCEPTED, UNMARK_ACCEPTED, verdict } from "../core/accepted-mark.ts";
 import { type Cidr, cidrContains, formatCidr, networkOf, parseCidr } from "../core/cidr.ts";
 import { clusterNodesSet, clusterSet, INET, masqueradedSet } from "../core/cluster-tables.ts";
-import { compareIp, type Family, familyOf } from "../core/ip.ts";
+import { compareIp, type Family, familyOf, withoutLength } from "../core/ip.ts";
 import type { NftChain, NftRule, NftSet, NftStatement } from "../core/nftables.ts";
 import type { NftElementResource, NftPartChain, NftTableResource, Resource, SysctlResource } from "../core/plan.ts";
 import { planPodGuard } from "../core/pod-guard.ts";
 import type { LocalNode, NodeSettings, Peer, Uplink } from "./mode.ts";
-import { withoutLength } from "./reach.ts";
 
 /** The chain of iptables-nft for the administrator's rules about pods: what it decides counts before our mark does. */
 export const ADMIN_CHAIN = "TENDRIL-ADMIN";

@@ -1,7 +1,7 @@
 /** Who reaches whom: which of a node's links lead to a peer, and by which address. */
 
 import { type Cidr, cidrContains, parseCidr } from "../core/cidr.ts";
-import { addressBits, type Family, familyOf, formatIp } from "../core/ip.ts";
+import { type Family, familyOf, formatIp, withoutLength } from "../core/ip.ts";
 import type { RouteResource } from "../core/plan.ts";
 import { type LocalNode, type Peer, ROUTE_PROTOCOL, type Uplink } from "./mode.ts";
 
@@ -74,16 +74,6 @@ function hasAddress({ addresses }: Uplink, own: string): boolean {
 /** The node's own end of the tunnels in the family of these pods, without a prefix length. */
 export function tunnelAddress({ tunnelAddresses }: LocalNode, family: Family): string | undefined {
   return tunnelAddresses.map(withoutLength).find((address) => familyOf(address) === family);
-}
-
-export function withoutLength(address: string): string {
-  const slash = address.indexOf("/");
-  return slash < 0 ? address : address.slice(0, slash);
-}
-
-/** The network of one address. */
-export function alone(address: string): string {
-  return `${address}/${addressBits(familyOf(address))}`;
 }
 
 function cidrsOf(texts: readonly string[], family: Family): Cidr[] {

@@ -1,9 +1,9 @@
 /** What all tunnels have alike: the node's end, and a direct way instead where one is wanted. */
 
-import type { Family } from "../core/ip.ts";
+import { alone, type Family } from "../core/ip.ts";
 import type { AddressResource, LinkSettingsResource, Resource, RouteResource, SysctlResource } from "../core/plan.ts";
 import { type LocalNode, type ModeSettings, type Peer, type PeerPlan, ROUTE_PROTOCOL } from "./mode.ts";
-import { alone, directRoutes, familiesOf, prefixesOf, sharedLink, tunnelAddress, uplinkOf } from "./reach.ts";
+import { directRoutes, familiesOf, prefixesOf, sharedLink, tunnelAddress, uplinkOf } from "./reach.ts";
 
 /** Of the packets in the tunnels: what the uplink takes, and not more than any node of the cluster can get. */
 export function tunnelMtu(local: LocalNode, underlay: Family, overhead: number): number {

@@ -6,7 +6,7 @@
 
 import { cidrContains, formatCidr, networkOf, parseCidr } from "../../core/cidr.ts";
 import { ConfigError } from "../../core/errors.ts";
-import { addressBits, type Family, familyOf, parseIp } from "../../core/ip.ts";
+import { alone, type Family, familyOf, parseIp } from "../../core/ip.ts";
 import type { AbsentRouteResource, Plan, Resource, RouteResource, RuleResource } from "../../core/plan.ts";
 import type { Facts, LinkRoute, Planner, RoutingFact } from "../../core/planner.ts";
 import type { NetworkConfig } from "../../core/plugin.ts";
@@ -263,10 +263,4 @@ function planFound(config: SbrConfig, { key, links, prevResult }: Facts, routing
     ...rules.map(({ from, ...rule }): RuleResource => ({ kind: "rule", where: "container", ...rule, from })),
     ...(prevResult === undefined ? [] : planRules(config, missing, routing)),
   ];
-}
-
-/** The prefix of one address. */
-function alone(address: string): string {
-  const ip = address.split("/")[0] ?? "";
-  return `${ip}/${addressBits(familyOf(ip))}`;
 }

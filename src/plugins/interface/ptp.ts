@@ -8,7 +8,7 @@
 
 import { formatCidr, networkOf, parseCidr } from "../../core/cidr.ts";
 import { ConfigError } from "../../core/errors.ts";
-import { addressBits, familyOf } from "../../core/ip.ts";
+import { addressBits, alone, familyOf } from "../../core/ip.ts";
 import { attachmentMac, hostVethName } from "../../core/names.ts";
 import type { AddressResource, Resource, RouteResource, SysctlResource, VethLink } from "../../core/plan.ts";
 import type { Facts, Planner } from "../../core/planner.ts";
@@ -169,9 +169,4 @@ const RT_SCOPE_HOST = 254;
 
 function addressOf(address: string): string {
   return address.slice(0, address.indexOf("/"));
-}
-
-/** The network of one address. */
-function alone(ip: string): string {
-  return `${ip}/${addressBits(familyOf(ip))}`;
 }

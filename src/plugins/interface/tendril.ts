@@ -7,7 +7,7 @@
  * With a bridge it is a port of that, as the plugin `bridge` makes it.
  */
 
-import { addressBits, type Family, familyOf } from "../../core/ip.ts";
+import { alone, type Family, familyOf } from "../../core/ip.ts";
 import { attachmentMac, hostVethName, ownerComment } from "../../core/names.ts";
 import type { NeighbourResource, Plan, Resource, RouteResource, SysctlResource, VethLink } from "../../core/plan.ts";
 import type { Facts, Planner } from "../../core/planner.ts";
@@ -181,11 +181,6 @@ function routesOf(given: readonly ResultRoute[], families: readonly Family[], is
 
 function podRoute(link: string, { dst, gw, ...rest }: ResultRoute): RouteResource {
   return { kind: "route", where: "container", link, destination: dst, gateway: gw, ...rest };
-}
-
-/** The network of one address. */
-function alone(ip: string): string {
-  return `${ip}/${addressBits(familyOf(ip))}`;
 }
 
 /** A node may hold several blocks, each of which has its gateway on the bridge. */

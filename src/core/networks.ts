@@ -1,8 +1,8 @@
 /** Questions about networks and addresses as texts, which the documents have been checked to hold. */
 
-import { cidrContains } from "../core/cidr.ts";
-import { cidrOf } from "../core/cluster.ts";
-import { parseIp } from "../core/ip.ts";
+import { cidrContains } from "./cidr.ts";
+import { cidrOf } from "./cluster.ts";
+import { parseIp } from "./ip.ts";
 
 /** Whether an address lies in one of several networks. */
 export function hasAddress(networks: readonly string[], address: string): boolean {
