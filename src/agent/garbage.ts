@@ -7,7 +7,8 @@
  * nothing of that boot is left.
  */
 
-import type { OwnerRecord } from "../ipam/cluster/owner.ts";
+import { lasted, stillSo } from "../cluster/since.ts";
+import { attachmentName, type OwnerRecord } from "../ipam/cluster/owner.ts";
 
 export interface GarbageOptions {
   /** All owners that are known. */
@@ -23,15 +24,10 @@ export interface GarbageOptions {
   readonly release: (owner: string) => void;
 }
 
-interface Suspicion {
-  readonly since: number;
-  /** When the owner had been attached, so that one that has been attached anew is another one. */
-  readonly attached: number;
-}
-
 export class Garbage {
   readonly #options: GarbageOptions;
-  readonly #suspected = new Map<string, Suspicion>();
+  /** Since when attachments have been suspected, by their names. */
+  #suspected = new Map<string, number>();
 
   constructor(options: GarbageOptions) {
     this.#options = options;
@@ -41,30 +37,26 @@ export class Garbage {
   releaseFormerBoots(): string[] {
     const { owners, bootId } = this.#options;
     const former = owners().filter((owner) => owner.bootId !== bootId);
-    return former.map(({ owner }) => this.#release(owner));
+    return former.map((owner) => this.#release(owner));
   }
 
   /** One look at all owners. Returns those that it has released. */
   look(): string[] {
     const { owners, clock, patience } = this.#options;
     const now = clock();
-    const released: string[] = [];
-    const seen = new Set<string>();
-    for (const record of owners()) {
-      const { owner, since: attached } = record;
-      seen.add(owner);
-      const suspicion = this.#suspected.get(owner);
-      if (!this.#isGone(record)) this.#suspected.delete(owner);
-      else if (suspicion?.attached !== attached) this.#suspected.set(owner, { since: now, attached });
-      else if (now - suspicion.since >= patience) released.push(this.#release(owner));
-    }
-    for (const owner of this.#suspected.keys()) if (!seen.has(owner)) this.#suspected.delete(owner);
-    return released;
+    const gone = owners().filter((record) => this.#isGone(record));
+    const before = this.#suspected;
+    this.#suspected = stillSo(before, now, gone.map(attachmentName));
+    const due = gone.filter((record) => lasted(before, attachmentName(record), now, patience));
+    return due.map((record) => this.#release(record));
   }
 
   /** The owners that a second look may release. */
   suspected(): string[] {
-    return [...this.#suspected.keys()];
+    return this.#options
+      .owners()
+      .filter((record) => this.#suspected.has(attachmentName(record)))
+      .map(({ owner }) => owner);
   }
 
   /** Where the namespace had not been known, nothing tells that it is gone. */
@@ -72,9 +64,9 @@ export class Garbage {
     return netns !== null && netnsId !== null && this.#options.netnsId(netns) !== netnsId;
   }
 
-  #release(owner: string): string {
-    this.#suspected.delete(owner);
-    this.#options.release(owner);
-    return owner;
+  #release(record: OwnerRecord): string {
+    this.#suspected.delete(attachmentName(record));
+    this.#options.release(record.owner);
+    return record.owner;
   }
 }

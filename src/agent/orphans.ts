@@ -6,7 +6,8 @@
  * does not know at all is taken off the network, by what DEL does: nothing is given to others while somebody still has it.
  */
 
-import type { OwnerRecord } from "../ipam/cluster/owner.ts";
+import { lasted, stillSo } from "../cluster/since.ts";
+import { attachmentName, type OwnerRecord } from "../ipam/cluster/owner.ts";
 
 export interface OrphansOptions {
   /** All owners that are known. */
@@ -23,15 +24,10 @@ export interface OrphansOptions {
   readonly detach: (owner: string) => void;
 }
 
-interface Suspicion {
-  readonly since: number;
-  /** When the owner had been attached, so that one that has been attached anew is another one. */
-  readonly attached: number;
-}
-
 export class Orphans {
   readonly #options: OrphansOptions;
-  #suspected = new Map<string, Suspicion>();
+  /** Since when attachments have been suspected, by their names. */
+  #suspected = new Map<string, number>();
 
   constructor(options: OrphansOptions) {
     this.#options = options;
@@ -41,24 +37,23 @@ export class Orphans {
   async look(): Promise<string[]> {
     const { owners, isKnown, isGone, clock, patience, detach } = this.#options;
     const now = clock();
-    const before = this.#suspected;
-    this.#suspected = new Map();
-    const due: string[] = [];
-    const pods = new Map<string, string>();
-    for (const { owner, since: attached, podNamespace, podName } of owners()) {
+    const missing = owners().flatMap((record) => {
+      const { owner, podNamespace, podName } = record;
       const pod = `${podNamespace}/${podName}`;
-      if (podNamespace === null || podName === null || isKnown(pod)) continue;
-      const suspicion = before.get(owner);
-      const since = suspicion?.attached === attached ? suspicion.since : now;
-      this.#suspected.set(owner, { since, attached });
-      pods.set(owner, pod);
-      if (now - since >= patience) due.push(owner);
-    }
+      if (podNamespace === null || podName === null || isKnown(pod)) return [];
+      return [{ owner, pod, name: attachmentName(record) }];
+    });
+    this.#suspected = stillSo(
+      this.#suspected,
+      now,
+      missing.map(({ name }) => name),
+    );
     const detached: string[] = [];
-    for (const owner of due) {
-      const isOrphan = await isGone(pods.get(owner) ?? "");
+    for (const { owner, pod, name } of missing) {
+      if (!lasted(this.#suspected, name, now, patience)) continue;
+      const isOrphan = await isGone(pod);
       // Whoever turns out to be there is missing from the list for another reason, and has its time anew.
-      this.#suspected.delete(owner);
+      this.#suspected.delete(name);
       if (!isOrphan) continue;
       detach(owner);
       detached.push(owner);

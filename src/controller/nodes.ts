@@ -1,9 +1,9 @@
 /** Nodes and the machines that they are: who has no agent, and who has no machine any more. */
 
+import { lasted, type Since, stillSo } from "../cluster/since.ts";
 import type { Involved } from "../store/kubernetes/events.ts";
 import type { Change } from "./changes.ts";
 import type { Picture } from "./picture.ts";
-import { lasted, type Since, stillSo } from "./since.ts";
 
 export interface NodeOptions {
   /** Milliseconds of a clock that nobody sets. */

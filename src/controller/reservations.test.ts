@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import type { Since } from "../cluster/since.ts";
 import { isThere, ownerOf, planReservations } from "./reservations.ts";
-import type { Since } from "./since.ts";
 import { pictureOf } from "./test-support/picture.ts";
 
 function reservation(owner: string, fields: object = {}): object {

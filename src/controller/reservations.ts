@@ -6,9 +6,9 @@
  * far. Of all others it is not known, so all are given the same time.
  */
 
+import { lasted, type Since, stillSo } from "../cluster/since.ts";
 import type { Change } from "./changes.ts";
 import type { Picture } from "./picture.ts";
-import { lasted, type Since, stillSo } from "./since.ts";
 
 export interface ReservationOptions {
   /** Milliseconds of a clock that nobody sets. */

@@ -4,6 +4,7 @@ import { clusterStore } from "../cluster/cluster-store.ts";
 import type { Log } from "../cluster/log.ts";
 import { Reclaim } from "../cluster/reclaim.ts";
 import { repeat } from "../cluster/repeat.ts";
+import type { Since } from "../cluster/since.ts";
 import type { ApiClient } from "../store/kubernetes/client.ts";
 import { sleep } from "../store/sleep.ts";
 import { type Store, StoreUnavailableError } from "../store/store.ts";
@@ -17,7 +18,6 @@ import { NO_NODES, type NodeMemory, planNodes } from "./nodes.ts";
 import { followPicture, type Picture } from "./picture.ts";
 import { planPools } from "./pool-status.ts";
 import { planReservations } from "./reservations.ts";
-import type { Since } from "./since.ts";
 
 export interface TermOptions {
   readonly config: ControllerConfig;

@@ -28,6 +28,11 @@ export interface OwnerRecord extends AttachmentKey {
   readonly since: number;
 }
 
+/** Tells what an owner has been since it was attached from what it is once it is attached anew. */
+export function attachmentName({ owner, since }: Pick<OwnerRecord, "owner" | "since">): string {
+  return `${owner}@${since}`;
+}
+
 /** The pod that an attachment is for, as Kubernetes' runtimes say it. @see CNI_ARGS K8S_POD_NAMESPACE, K8S_POD_NAME */
 export function podOf(
   args: ReadonlyMap<string, string>,

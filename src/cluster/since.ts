@@ -4,7 +4,7 @@
 export type Since = ReadonlyMap<string, number>;
 
 /** Those that are so now, each since the first time that it was seen so without a break. */
-export function stillSo(before: Since, now: number, keys: Iterable<string>): Since {
+export function stillSo(before: Since, now: number, keys: Iterable<string>): Map<string, number> {
   return new Map([...keys].map((key) => [key, before.get(key) ?? now]));
 }
 
