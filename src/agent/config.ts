@@ -20,6 +20,7 @@ import {
   type Schema,
   text,
   withDefault,
+  words,
 } from "../core/schema.ts";
 import { type BgpSettings, bgpSettings } from "./bird-settings.ts";
 
@@ -70,13 +71,6 @@ export interface AgentConfig {
   readonly inContainer: boolean;
   readonly log: LogLevel;
 }
-
-const words: Schema<Record<string, string>> = (value, field) => {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new ConfigError(field, "must be an object", { value });
-  }
-  return Object.fromEntries(Object.entries(value).map(([key, word]) => [key, text(word, `${field}.${key}`)]));
-};
 
 /** One value, or a list of several. */
 function listOrOne<T>(schema: Schema<T>): Schema<T[]> {

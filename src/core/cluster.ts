@@ -23,6 +23,7 @@ import {
   type Schema,
   text,
   withDefault,
+  words,
 } from "./schema.ts";
 
 /** The node of a block that has none. */
@@ -139,13 +140,6 @@ export interface DocumentKind<T> {
 const version: Schema<typeof DOCUMENT_VERSION> = (value, field) => {
   if (value === DOCUMENT_VERSION) return DOCUMENT_VERSION;
   throw new ConfigError(field, `must be ${DOCUMENT_VERSION}: another version of this program wrote it`, { value });
-};
-
-const words: Schema<Record<string, string>> = (value, field) => {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new ConfigError(field, "must be an object", { value });
-  }
-  return Object.fromEntries(Object.entries(value).map(([key, word]) => [key, text(word, `${field}.${key}`)]));
 };
 
 const count = integer(0, Number.MAX_SAFE_INTEGER);

@@ -133,15 +133,22 @@ export function list<T>(schema: Schema<T>): Schema<T[]> {
   };
 }
 
+/** An object, of which somebody else has to check what is in it. */
+export const anyObject: Schema<Readonly<Record<string, unknown>>> = (value, field) => {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
+  throw new ConfigError(field, "must be an object", { value });
+};
+
 /** An object of any keys whose values are all of one schema. */
 export function mapOf<T>(schema: Schema<T>): Schema<ReadonlyMap<string, T>> {
   return (value, field) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      throw new ConfigError(field, "must be an object", { value });
-    }
-    return new Map(Object.entries(value).map(([key, item]) => [key, schema(item, `${field}.${key}`)]));
+    const given = Object.entries(anyObject(value, field));
+    return new Map(given.map(([key, item]) => [key, schema(item, `${field}.${key}`)]));
   };
 }
+
+/** An object of any keys whose values are texts. */
+export const words: Schema<Record<string, string>> = (value, field) => Object.fromEntries(mapOf(text)(value, field));
 
 export const interfaceName: Schema<string> = (value, field) => {
   const name = text(value, field);

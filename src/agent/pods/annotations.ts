@@ -8,6 +8,7 @@ import { poolName } from "../../core/cluster.ts";
 import { AnnotationError, ConfigError } from "../../core/errors.ts";
 import { familyOf } from "../../core/ip.ts";
 import { interfaceName, ipText, list, mac, type Schema, text } from "../../core/schema.ts";
+import { commaItems, jsonItems } from "./items.ts";
 import { bitRate } from "./quantity.ts";
 import { type Selection, selections } from "./selections.ts";
 
@@ -67,8 +68,7 @@ const truth: Schema<boolean> = (value, field) => {
 /** Several are parted by commas, or are a list in JSON. */
 const addresses: Schema<readonly string[]> = (value, field) => {
   const given = text(value, field);
-  const items = given.trimStart().startsWith("[") ? jsonIn(given, field) : given.split(",").map((item) => item.trim());
-  const found = list(ipText)(items, field);
+  const found = list(ipText)(jsonItems(given, field) ?? commaItems(given), field);
   if (found.length === 0) throw new ConfigError(field, "must name an address", { value });
   const families = new Set(found.map((address) => familyOf(address)));
   if (families.size < found.length) {
@@ -77,27 +77,13 @@ const addresses: Schema<readonly string[]> = (value, field) => {
   return found;
 };
 
-/** Throws ConfigError. */
-function jsonIn(given: string, field: string): unknown {
-  try {
-    return JSON.parse(given);
-  } catch (cause) {
-    throw new ConfigError(field, "must be JSON where it begins with a bracket", { value: given, cause });
-  }
-}
-
 /** `INTERFACE` or `INTERFACE=POOL`, several parted by commas. */
 const interfaces: Schema<readonly PodInterface[]> = (value, field) => {
-  const found = text(value, field)
-    .split(",")
-    .map((item, i): PodInterface => {
-      const [ifname, pool] = item.trim().split(/=(.*)/s);
-      const at = `${field}[${i}]`;
-      return {
-        ifname: interfaceName(ifname, at),
-        pool: pool === undefined ? undefined : poolName(pool, at),
-      };
-    });
+  const found = commaItems(text(value, field)).map((item, i): PodInterface => {
+    const [ifname, pool] = item.split(/=(.*)/s);
+    const at = `${field}[${i}]`;
+    return { ifname: interfaceName(ifname, at), pool: pool === undefined ? undefined : poolName(pool, at) };
+  });
   if (new Set(found.map(({ ifname }) => ifname)).size === found.length) return found;
   throw new ConfigError(field, "must name each interface once", { value });
 };

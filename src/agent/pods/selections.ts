@@ -7,6 +7,7 @@ import { parseCidr } from "../../core/cidr.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { parseIp } from "../../core/ip.ts";
 import {
+  anyObject,
   anything,
   interfaceName,
   ipText,
@@ -18,6 +19,7 @@ import {
   text,
   withDefault,
 } from "../../core/schema.ts";
+import { commaItems, jsonItems } from "./items.ts";
 
 /** One more network of a pod. */
 export interface Selection {
@@ -63,11 +65,6 @@ const address: Schema<string> = (value, field) => {
   throw new ConfigError(field, "must be an IP address, with or without a prefix length", { value });
 };
 
-const anyObject: Schema<Readonly<Record<string, unknown>>> = (value, field) => {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
-  throw new ConfigError(field, "must be an object", { value });
-};
-
 const elements = list(
   object<Element>({
     name: objectName,
@@ -96,9 +93,11 @@ function shortElement(item: string, field: string): Element {
 export function selections(namespace: string): Schema<readonly Selection[]> {
   return (value, field) => {
     const given = text(value, field).trim();
-    const found = given.startsWith("[")
-      ? elements(jsonIn(given, field), field)
-      : given.split(",").map((item, i) => shortElement(item.trim(), `${field}[${i}]`));
+    const listed = jsonItems(given, field);
+    const found =
+      listed === undefined
+        ? commaItems(given).map((item, i) => shortElement(item, `${field}[${i}]`))
+        : elements(listed, field);
     const seen = new Set<string>();
     return found.map((element, i) => {
       const ifname = element.interface ?? `net${i + 1}`;
@@ -126,13 +125,4 @@ function selectionOf(element: Element, ifname: string, namespace: string): Selec
     },
     args: element["cni-args"] ?? {},
   };
-}
-
-/** Throws ConfigError. */
-function jsonIn(given: string, field: string): unknown {
-  try {
-    return JSON.parse(given);
-  } catch (cause) {
-    throw new ConfigError(field, "must be JSON where it begins with a bracket", { value: given, cause });
-  }
 }
