@@ -9,8 +9,8 @@
  */
 
 import type { Log } from "../cluster/log.ts";
-import { type ApiClient, ApiError } from "../store/kubernetes/client.ts";
-import { JSON_PATCH } from "../store/kubernetes/session.ts";
+import { type ApiClient, ApiError, JSON_PATCH, STRATEGIC_MERGE_PATCH } from "../store/kubernetes/client.ts";
+import { secondsTime } from "../store/kubernetes/resources.ts";
 import { sleep } from "../store/sleep.ts";
 import { StoreUnavailableError } from "../store/store.ts";
 
@@ -65,7 +65,6 @@ const LOOK = 1000;
 const READ = 60_000;
 
 const TYPE = "NetworkUnavailable";
-const STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json";
 
 /** What is to be told by now; undefined to leave it as it is. */
 export function conditionOf({ isReady, unreadyFor, obstacles }: NetworkState): Condition | undefined {
@@ -137,7 +136,7 @@ export async function tellReadiness(options: ReadinessOptions, signal: AbortSign
 async function tell(client: ApiClient, name: string, state: NetworkState, log: Log): Promise<void> {
   const path = `/api/v1/nodes/${name}`;
   const node = await client.call<NodeObject>({ path });
-  const now = new Date().toISOString().replace(/\.\d+Z/, "Z");
+  const now = secondsTime();
   for (const { part, contentType, body } of planReadiness(node, state, now)) {
     await client.call({ method: "PATCH", path: `${path}${part}`, contentType, body });
     if (part === "") log.info("the startup taint is taken away", { taint: STARTUP_TAINT });

@@ -5,8 +5,8 @@ import { ConfigError } from "../core/errors.ts";
 import { loadAhead } from "../core/late.ts";
 import type { Plugin } from "../core/plugin.ts";
 import { exitNow } from "../linux/libc.ts";
-import { statFile, writeText } from "../linux/libc-file.ts";
-import { runFolder } from "../linux/run-folder.ts";
+import { exists, writeText } from "../linux/libc-file.ts";
+import { networksFolder, runFolder } from "../linux/run-folder.ts";
 import { clusterTypes, EXECUTABLE, pluginTypes, typeAskedFor } from "../plugins/types.ts";
 import { loadBuiltin } from "./builtins.ts";
 
@@ -42,7 +42,7 @@ export async function servePlugin(type: string | undefined, input: Input): Promi
  */
 async function withNetworks(plugin: Plugin, type: string | undefined, { text }: Input): Promise<Plugin> {
   const folder = runFolder();
-  if (!clusterTypes.includes(plugin.type) || !isThere(`${folder}/networks`) || objectIn(text) === undefined) {
+  if (!clusterTypes.includes(plugin.type) || !exists(networksFolder(folder)) || objectIn(text) === undefined) {
     return plugin;
   }
   const { serveNetworks } = await import("./networks/in-process.ts");
@@ -53,15 +53,6 @@ async function withNetworks(plugin: Plugin, type: string | undefined, { text }: 
   writeText(1, stdout);
   if (stderr !== "") writeText(2, stderr);
   exitNow(status);
-}
-
-function isThere(path: string): boolean {
-  try {
-    statFile(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** The line for a person who starts the executable by hand. */

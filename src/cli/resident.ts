@@ -17,6 +17,7 @@ import type { ResidentAnswer, ResidentCall } from "../core/resident.ts";
 import { bootClock } from "../linux/boot-clock.ts";
 import { ensureFolder } from "../linux/file.ts";
 import { readLink } from "../linux/libc-file.ts";
+import { networksFolder } from "../linux/run-folder.ts";
 import { recordsOfContainer } from "../plan/record.ts";
 import { clusterTypes, typeAskedFor, typeNamed } from "../plugins/types.ts";
 import { HostSockets } from "../resources/host-sockets.ts";
@@ -26,7 +27,7 @@ import { isForContainer } from "./container-calls.ts";
 import { addsOf, asksOthers, NetworksInAgent } from "./networks/in-agent.ts";
 import { type NetworksAnswer, partOf, STATUS } from "./networks/parts.ts";
 import type { PodNetwork } from "./networks/pod-network.ts";
-import { networksFolder, readNetworks } from "./networks/record.ts";
+import { readNetworks } from "./networks/record.ts";
 import { detachAll } from "./networks/several.ts";
 import { aboutPlugin, objectIn } from "./plugin.ts";
 import { Turns } from "./turns.ts";
@@ -80,7 +81,6 @@ export async function residentCalls(options: ResidentOptions): Promise<Calls> {
   const deletions = new LinkDeletions({ runFolder, sockets, failed });
   const builtin = await loadBuiltins({ kept: { sockets, deletions }, ipam: cluster?.ipam });
   const networks = new NetworksInAgent({ runFolder, builtin, inContainer });
-  // Its being there tells plugins' processes that a pod may have several.
   if (cluster !== undefined) ensureFolder(networksFolder(runFolder));
   const own = ownNamespaces();
   const host = inContainer ? hostMounts() : own.mnt;

@@ -7,7 +7,7 @@
 
 import type { ClusterStore } from "../cluster/cluster-store.ts";
 import { ifUnchanged } from "../cluster/reclaim.ts";
-import { type ApiClient, ApiError } from "../store/kubernetes/client.ts";
+import { type ApiClient, ApiError, JSON_PATCH } from "../store/kubernetes/client.ts";
 import { writeEvent } from "../store/kubernetes/events.ts";
 import { GROUP, VERSION } from "../store/kubernetes/resources.ts";
 import { orMissing } from "../store/kubernetes/session.ts";
@@ -67,7 +67,7 @@ export class Applier {
     ];
     const path = `/apis/${GROUP}/${VERSION}/pools/${pool}/status`;
     try {
-      await this.#options.client.call({ method: "PATCH", path, body, contentType: "application/json-patch+json" });
+      await this.#options.client.call({ method: "PATCH", path, body, contentType: JSON_PATCH });
       return "made";
     } catch (error) {
       if (error instanceof ApiError && (error.status === 409 || error.status === 404)) return "overtaken";

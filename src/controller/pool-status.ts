@@ -12,7 +12,7 @@ import { blockCount } from "../ipam/cluster/blocks.ts";
 import { poolCapacity } from "../ipam/cluster/capacity.ts";
 import type { Document } from "../store/collection.ts";
 import type { EventText } from "../store/kubernetes/events.ts";
-import { GROUP, VERSION } from "../store/kubernetes/resources.ts";
+import { GROUP, secondsTime, VERSION } from "../store/kubernetes/resources.ts";
 import type { Change } from "./changes.ts";
 import { conflictsOf } from "./conflicts.ts";
 import type { Picture, Pool } from "./picture.ts";
@@ -193,8 +193,7 @@ function conditionOf(
 ): Condition {
   const is = holds ? "True" : "False";
   const before = status.conditions?.find((condition) => condition.type === type);
-  const lastTransitionTime =
-    before?.status === is ? before.lastTransitionTime : new Date(now).toISOString().replace(/\.\d+Z/, "Z");
+  const lastTransitionTime = before?.status === is ? before.lastTransitionTime : secondsTime(now);
   return { type, status: is, reason, message, lastTransitionTime, observedGeneration: generation };
 }
 

@@ -5,6 +5,7 @@
 
 import type { Log } from "../../cluster/log.ts";
 import { type ApiClient, ApiError } from "../../store/kubernetes/client.ts";
+import { LONGEST_MESSAGE } from "../../store/kubernetes/events.ts";
 import { microTime } from "../../store/kubernetes/resources.ts";
 import { StoreUnavailableError } from "../../store/store.ts";
 import type { PodFacts } from "./annotations.ts";
@@ -15,9 +16,6 @@ const AGAIN = 5 * 60_000;
 /** So many events at once, and one more each so many milliseconds. */
 const BURST = 25;
 const PERIOD = 4000;
-
-/** Characters of an event's words, by Kubernetes' own bound. */
-const NOTE_LENGTH = 1024;
 
 export interface EventsOptions {
   readonly client: ApiClient;
@@ -56,7 +54,7 @@ export class PodEvents {
       type: "Warning",
       action: "Attaching",
       reason,
-      note: note.slice(0, NOTE_LENGTH),
+      note: note.slice(0, LONGEST_MESSAGE),
       regarding: { apiVersion: "v1", kind: "Pod", namespace, name, uid },
     };
     try {

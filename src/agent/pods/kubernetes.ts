@@ -2,6 +2,8 @@
 
 import type { Log } from "../../cluster/log.ts";
 import { ApiClient, ApiError } from "../../store/kubernetes/client.ts";
+import type { ApiObject } from "../../store/kubernetes/resources.ts";
+import { SERVICE_NETWORKS, serviceNetworksOf } from "../../store/kubernetes/watched.ts";
 import { kubernetesAccess } from "../../store/open.ts";
 import type { ClusterConfig } from "../config.ts";
 import type { PodFacts } from "./annotations.ts";
@@ -15,10 +17,6 @@ export interface KubernetesOptions {
   readonly log: Log;
   /** Told of a pod of this node, by namespace and name, that is gone. */
   readonly gone: (pod: string) => void;
-}
-
-interface ServiceCidrs {
-  readonly items: readonly { readonly spec?: { readonly cidrs?: readonly string[] } }[];
 }
 
 export class Kubernetes {
@@ -52,12 +50,11 @@ export class Kubernetes {
 
   /** The networks of Services, where the API server tells them. Throws StoreUnavailableError. */
   async serviceNetworks(): Promise<readonly string[]> {
-    const path = "/apis/networking.k8s.io/v1/servicecidrs";
     try {
-      const { items } = await this.client.call<ServiceCidrs>({ path });
-      return items.flatMap(({ spec }) => spec?.cidrs ?? []);
+      const { items } = await this.client.call<{ readonly items: readonly ApiObject[] }>({ path: SERVICE_NETWORKS });
+      return items.flatMap((object) => serviceNetworksOf(object).cidrs);
     } catch (error) {
-      // Before Kubernetes 1.33 it is not there.
+      // An older API server has none.
       if (error instanceof ApiError && error.status === 404) return [];
       throw error;
     }

@@ -3,14 +3,11 @@
 import type { Log } from "../../cluster/log.ts";
 import { errorMessage } from "../../core/errors.ts";
 import { Backoff } from "../../store/kubernetes/backoff.ts";
-import { type ApiClient, ApiError } from "../../store/kubernetes/client.ts";
+import { type ApiClient, ApiError, MERGE_PATCH } from "../../store/kubernetes/client.ts";
 import { StoreUnavailableError } from "../../store/store.ts";
 import type { PodFacts } from "./annotations.ts";
 
 export const NETWORK_STATUS = "k8s.v1.cni.cncf.io/network-status";
-
-/** @see RFC 7396 */
-const MERGE_PATCH = "application/merge-patch+json";
 
 /** How often it is tried while the API server is away: some ten minutes. */
 const TRIES = 45;

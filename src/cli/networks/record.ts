@@ -3,6 +3,7 @@
 import type { AttachmentKey } from "../../core/names.ts";
 import { formatHash, hash64 } from "../../core/names.ts";
 import { namesIn, readTextIfExists, removeFileIfExists, TEMPORARY, writeFileAtomic } from "../../linux/file.ts";
+import { networksFolder } from "../../linux/run-folder.ts";
 import { setAside } from "../../plan/record.ts";
 import type { PodNetwork } from "./pod-network.ts";
 
@@ -19,11 +20,6 @@ export interface NetworksRecord {
 }
 
 type Warn = (sentence: string) => void;
-
-/** Where the records lie, and the results of the attachments below. */
-export function networksFolder(runFolder: string): string {
-  return `${runFolder}/networks`;
-}
 
 function pathOf(runFolder: string, key: AttachmentKey): string {
   const name = formatHash(hash64(`${key.network}\0${key.containerId}\0${key.ifname}`));

@@ -9,15 +9,9 @@ import { addNetwork, checkNetwork, delNetwork, type RunPlugin, type Runtime } fr
 import { DelegateError, errorMessage, TendrilError } from "../../core/errors.ts";
 import type { AttachmentKey } from "../../core/names.ts";
 import type { Call, NetworkCall, Plugin } from "../../core/plugin.ts";
+import { networksFolder } from "../../linux/run-folder.ts";
 import { attachmentOf, networkOf, type PodNetwork } from "./pod-network.ts";
-import {
-  listNetworks,
-  type NetworksRecord,
-  networksFolder,
-  readNetworks,
-  removeNetworks,
-  writeNetworks,
-} from "./record.ts";
+import { listNetworks, type NetworksRecord, readNetworks, removeNetworks, writeNetworks } from "./record.ts";
 import { type NetworkStatus, networkStatus } from "./status.ts";
 
 export interface SeveralOptions {

@@ -11,6 +11,11 @@ import { sleep } from "../sleep.ts";
 import { StoreUnavailableError } from "../store.ts";
 import type { Access, AccessSource } from "./access.ts";
 
+/** The kinds of patches, by their content types. @see RFC 6902, RFC 7396, and Kubernetes' own */
+export const JSON_PATCH = "application/json-patch+json";
+export const MERGE_PATCH = "application/merge-patch+json";
+export const STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json";
+
 export interface ApiRequest {
   /** GET unless given. */
   readonly method?: "POST" | "PUT" | "PATCH" | "DELETE";

@@ -7,7 +7,8 @@
  */
 
 import { formatHash, hash64 } from "../../core/names.ts";
-import { type ApiClient, ApiError } from "./client.ts";
+import { type ApiClient, ApiError, MERGE_PATCH } from "./client.ts";
+import { secondsTime } from "./resources.ts";
 import { orMissing } from "./session.ts";
 
 /** The object that an event is about. */
@@ -27,8 +28,8 @@ export interface EventText {
   readonly message: string;
 }
 
-/** The longest message that an API server takes. */
-const LONGEST = 1024;
+/** Characters of the longest message that an API server takes. */
+export const LONGEST_MESSAGE = 1024;
 
 /** Writes an event. `component` is who tells it. Throws ApiError, StoreUnavailableError. */
 export async function writeEvent(
@@ -39,14 +40,13 @@ export async function writeEvent(
 ): Promise<void> {
   const namespace = about.namespace ?? "default";
   const path = `/api/v1/namespaces/${namespace}/events`;
-  const short = message.slice(0, LONGEST);
+  const short = message.slice(0, LONGEST_MESSAGE);
   const name = `${about.name}.${formatHash(hash64([component, about.kind, about.uid, reason, short].join("\n")))}`;
-  const now = new Date().toISOString().replace(/\.\d+Z/, "Z");
+  const now = secondsTime();
   const before = await orMissing(client.call<{ count?: number }>({ path: `${path}/${name}` }));
   if (before !== undefined) {
     const body = { count: (before.count ?? 1) + 1, lastTimestamp: now };
-    const contentType = "application/merge-patch+json";
-    await orMissing(client.call({ method: "PATCH", path: `${path}/${name}`, body, contentType }));
+    await orMissing(client.call({ method: "PATCH", path: `${path}/${name}`, body, contentType: MERGE_PATCH }));
     return;
   }
   const body = {

@@ -18,9 +18,9 @@ import {
   type Store,
   StoreUnavailableError,
 } from "../store.ts";
-import { ApiClient, ApiError, type ApiRequest, type ClientOptions } from "./client.ts";
+import { ApiClient, ApiError, type ApiRequest, type ClientOptions, JSON_PATCH } from "./client.ts";
 import { type ApiObject, clusterResources, NAMESPACE, type Resource } from "./resources.ts";
-import { JSON_PATCH, LeaseSessions, orMissing, SESSION_LABEL } from "./session.ts";
+import { LeaseSessions, orMissing, SESSION_LABEL } from "./session.ts";
 import { ObjectWatch } from "./watch.ts";
 
 export interface KubernetesStoreOptions extends ClientOptions {

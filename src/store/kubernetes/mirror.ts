@@ -9,7 +9,7 @@
 import { CompactedError, StoreUnavailableError } from "../store.ts";
 import { Backoff } from "./backoff.ts";
 import { type ApiClient, ApiError } from "./client.ts";
-import type { ApiObject } from "./resources.ts";
+import { type ApiObject, qualifiedName } from "./resources.ts";
 import { ObjectWatch } from "./watch.ts";
 
 const OF_META = ";g=meta.k8s.io;v=v1";
@@ -86,7 +86,7 @@ export class ObjectMirror<T> {
         query: { ...query, limit: String(PAGE), ...(next !== "" && { continue: next }) },
         accept: METADATA_LIST,
       });
-      for (const object of items) found.set(keyOf(object), take(object));
+      for (const object of items) found.set(qualifiedName(object), take(object));
       next = metadata.continue ?? "";
       if (next !== "") continue;
       for (const key of [...this.#kept.keys()]) if (!found.has(key)) this.#remove(key);
@@ -99,8 +99,8 @@ export class ObjectMirror<T> {
     const { client, path, query, take } = this.#options;
     const watch = new ObjectWatch(client, path, query ?? {}, revision, METADATA);
     for await (const { type, object } of watch.events(ended)) {
-      if (type === "DELETED") this.#remove(keyOf(object));
-      else this.#kept.set(keyOf(object), take(object));
+      if (type === "DELETED") this.#remove(qualifiedName(object));
+      else this.#kept.set(qualifiedName(object), take(object));
     }
   }
 
@@ -121,8 +121,4 @@ export class ObjectMirror<T> {
 /** One object's metadata. Throws ApiError, StoreUnavailableError. */
 export function readMetadata(client: ApiClient, path: string): Promise<ApiObject> {
   return client.call<ApiObject>({ path, accept: METADATA });
-}
-
-function keyOf({ metadata: { namespace, name } }: ApiObject): string {
-  return namespace === undefined ? name : `${namespace}/${name}`;
 }

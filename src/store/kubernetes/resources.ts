@@ -94,6 +94,16 @@ export function leaseOf(spec: LeaseSpec): Omit<ApiObject, "metadata"> {
   return { apiVersion: LEASES, kind: "Lease", spec: { ...spec, renewTime: microTime() } };
 }
 
+/** By name, or namespace and name with a slash between. */
+export function qualifiedName({ metadata: { namespace, name } }: ApiObject): string {
+  return namespace === undefined ? name : `${namespace}/${name}`;
+}
+
+/** A time in the form that other objects have: in whole seconds. `now` is in milliseconds of the epoch. */
+export function secondsTime(now = Date.now()): string {
+  return new Date(now).toISOString().replace(/\.\d+Z/, "Z");
+}
+
 /** The time in the one form that a Lease takes: with microseconds. */
 export function microTime(): string {
   return new Date().toISOString().replace("Z", "000Z");

@@ -8,7 +8,7 @@
 
 import { sleep } from "../sleep.ts";
 import { type Session, StoreUnavailableError } from "../store.ts";
-import { type ApiClient, ApiError } from "./client.ts";
+import { type ApiClient, ApiError, JSON_PATCH } from "./client.ts";
 import { type ApiObject, GROUP, type LeaseSpec, leaseOf, leasesPath, microTime } from "./resources.ts";
 
 /** On a document: the session that it belongs to. */
@@ -144,9 +144,6 @@ interface Seen {
   revision: string;
   since: number;
 }
-
-/** @see RFC 6902 */
-export const JSON_PATCH = "application/json-patch+json";
 
 /** The answer, or undefined for an object that is not there. */
 export async function orMissing<T>(answer: Promise<T>): Promise<T | undefined> {

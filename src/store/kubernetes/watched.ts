@@ -4,7 +4,7 @@
  * They are read alone: who would write one gets a TypeError.
  */
 
-import { type ApiObject, GROUP, type Resource, VERSION } from "./resources.ts";
+import { type ApiObject, GROUP, qualifiedName, type Resource, VERSION } from "./resources.ts";
 
 /** A machine, as Kubernetes knows it. */
 export interface Machine {
@@ -43,15 +43,16 @@ export interface ServiceNetworks {
   readonly cidrs: readonly string[];
 }
 
+/** Where they are, from Kubernetes 1.33 on. */
+export const SERVICE_NETWORKS = "/apis/networking.k8s.io/v1/servicecidrs";
+
 /** The resources by the kind of their documents; those with a namespace are named `namespace/name`. */
 export const watchedResources: Readonly<Record<string, Resource>> = {
   machines: readOnly("/api/v1/nodes", machineOf),
   pods: readOnly("/api/v1/pods", podOf),
   poolobjects: readOnly(`/apis/${GROUP}/${VERSION}/pools`, poolObjectOf),
   statefulsets: readOnly("/apis/apps/v1/statefulsets", statefulSetOf),
-  servicenetworks: readOnly("/apis/networking.k8s.io/v1/servicecidrs", ({ spec }) => ({
-    cidrs: (spec as { cidrs?: readonly string[] } | undefined)?.cidrs ?? [],
-  })),
+  servicenetworks: readOnly(SERVICE_NETWORKS, serviceNetworksOf),
 };
 
 function readOnly(path: string, read: (object: ApiObject) => unknown): Resource {
@@ -59,10 +60,6 @@ function readOnly(path: string, read: (object: ApiObject) => unknown): Resource 
     throw new TypeError(`Objects of ${path} are not written`);
   };
   return { path, valueOf: read, nameOf: qualifiedName, objectOf: refuse, patchOf: refuse };
-}
-
-function qualifiedName({ metadata: { namespace, name } }: ApiObject): string {
-  return namespace === undefined ? name : `${namespace}/${name}`;
 }
 
 function machineOf({ metadata, status }: ApiObject): Machine {
@@ -86,6 +83,10 @@ function podOf(object: ApiObject): Pod {
     ...(spec.nodeName !== undefined && { node: spec.nodeName }),
     addresses: hasOwn ? (status.podIPs ?? []).map(({ ip }) => ip) : [],
   };
+}
+
+export function serviceNetworksOf({ spec }: ApiObject): ServiceNetworks {
+  return { cidrs: (spec as { cidrs?: readonly string[] } | undefined)?.cidrs ?? [] };
 }
 
 /** What counts of a StatefulSet. */
