@@ -8,7 +8,7 @@ import { kubernetesNeeds } from "./built.ts";
 import type { Cluster } from "./cluster.ts";
 import { AGNHOST } from "./images.ts";
 import { hasImage, install } from "./installed.ts";
-import { testCluster } from "./test-cluster.ts";
+import { THREE_NODES, testCluster } from "./test-cluster.ts";
 import { until } from "./until.ts";
 
 type Annotations = Readonly<Record<string, string>>;
@@ -35,11 +35,7 @@ describe("pods that ask for something of their network", () => {
   const start = testCluster({
     name: "annotations",
     families: [4, 6],
-    nodes: [
-      { name: "node1", subnet: "rack1" },
-      { name: "node2", subnet: "rack1" },
-      { name: "node3", subnet: "rack2" },
-    ],
+    nodes: THREE_NODES,
   });
   let installed: Promise<Cluster> | undefined;
   const cluster = (): Promise<Cluster> => {

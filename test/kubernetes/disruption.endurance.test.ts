@@ -9,7 +9,7 @@ import type { Cluster } from "./cluster.ts";
 import {
   agentsReady,
   hasImage,
-  install,
+  installSound,
   killAgent,
   killControllers,
   NAMESPACE,
@@ -19,9 +19,9 @@ import { whileAsking } from "./load.ts";
 import { LONG } from "./long.ts";
 import { expectSound } from "./node-state.ts";
 import { answersAt, inPod, url } from "./places.ts";
-import { testCluster } from "./test-cluster.ts";
+import { THREE_NODES, testCluster } from "./test-cluster.ts";
 import { until } from "./until.ts";
-import { manyPods, webServers } from "./workloads.ts";
+import { manyPods } from "./workloads.ts";
 
 /** How long there is no API server, in milliseconds. */
 const WITHOUT_SERVER_MS = LONG ? 60_000 : 15_000;
@@ -34,11 +34,7 @@ describe("a cluster under load", () => {
     name: "disrupted",
     families: [4, 6],
     kubelet: RESTARTING_AT_ONCE,
-    nodes: [
-      { name: "node1", subnet: "rack1" },
-      { name: "node2", subnet: "rack1" },
-      { name: "node3", subnet: "rack2" },
-    ],
+    nodes: THREE_NODES,
   });
 
   const losesNothing = async (work: (up: Cluster) => Promise<void>) => {
@@ -51,10 +47,7 @@ describe("a cluster under load", () => {
 
   test("has pods on all nodes", async () => {
     const up = await cluster();
-    await install(up);
-    await up.apply([...webServers(), manyPods(0)]);
-    await up.kubectl("rollout", "status", "daemonset/web", "--timeout=120s");
-    await expectSound(up);
+    await installSound(up, manyPods(0));
   });
 
   test("loses no request when all agents and controllers are killed at once, which are back by themselves", async () => {

@@ -6,18 +6,14 @@ import { expectNothingLeft } from "../support/snapshot.ts";
 import { kubernetesNeeds } from "./built.ts";
 import { hasImage, install } from "./installed.ts";
 import { provesNetwork, provesReach } from "./network-proof.ts";
-import { testCluster } from "./test-cluster.ts";
+import { THREE_NODES, testCluster } from "./test-cluster.ts";
 
 describe("a cluster of two families in two subnets", () => {
   const test = needs(...kubernetesNeeds, hasImage);
   const cluster = testCluster({
     name: "dual",
     families: [4, 6],
-    nodes: [
-      { name: "node1", subnet: "rack1" },
-      { name: "node2", subnet: "rack1" },
-      { name: "node3", subnet: "rack2" },
-    ],
+    nodes: THREE_NODES,
   });
 
   test("has a network by the manifest as it is", async () => {

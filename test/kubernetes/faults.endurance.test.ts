@@ -8,13 +8,13 @@ import { podsOf } from "./asking.ts";
 import { kubernetesNeeds } from "./built.ts";
 import type { Cluster } from "./cluster.ts";
 import { rainFaults } from "./faults.ts";
-import { agentsReady, hasImage, install, RESTARTING_AT_ONCE } from "./installed.ts";
+import { agentsReady, hasImage, installSound, RESTARTING_AT_ONCE } from "./installed.ts";
 import { LONG } from "./long.ts";
 import { expectSound, expectState, nodeState } from "./node-state.ts";
 import { answersAt, inPod, url } from "./places.ts";
-import { testCluster } from "./test-cluster.ts";
+import { THREE_NODES, testCluster } from "./test-cluster.ts";
 import { until } from "./until.ts";
-import { manyPods, webServers } from "./workloads.ts";
+import { manyPods } from "./workloads.ts";
 
 const RUNS = LONG ? 10 : 1;
 const RUN_MS = LONG ? 60_000 : 20_000;
@@ -30,21 +30,14 @@ describe("a cluster in bad weather", () => {
     name: "weather",
     families: [4, 6],
     kubelet: RESTARTING_AT_ONCE,
-    nodes: [
-      { name: "node1", subnet: "rack1" },
-      { name: "node2", subnet: "rack1" },
-      { name: "node3", subnet: "rack2" },
-    ],
+    nodes: THREE_NODES,
   });
   const random = seededRandom("faults of a cluster");
   let before: string[] = [];
 
   test("has pods on all nodes", async () => {
     const up = await cluster();
-    await install(up);
-    await up.apply([...webServers(), manyPods(0)]);
-    await up.kubectl("rollout", "status", "daemonset/web", "--timeout=120s");
-    await expectSound(up);
+    await installSound(up, manyPods(0));
     before = await nodeState(up);
   });
 

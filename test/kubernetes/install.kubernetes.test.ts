@@ -15,7 +15,7 @@ import { kubernetesNeeds } from "./built.ts";
 import { coreDns } from "./coredns.ts";
 import { hasImage, install, manifest, NAMESPACE } from "./installed.ts";
 import { whileAsking } from "./load.ts";
-import { testCluster } from "./test-cluster.ts";
+import { THREE_NODES, testCluster } from "./test-cluster.ts";
 import { until } from "./until.ts";
 import { PORTS, webServers } from "./workloads.ts";
 
@@ -40,11 +40,7 @@ describe("a cluster of three nodes without a network", () => {
   const cluster = testCluster({
     name: "install",
     families: [4, 6],
-    nodes: [
-      { name: "node1", subnet: "rack1" },
-      { name: "node2", subnet: "rack1" },
-      { name: "node3", subnet: "rack2" },
-    ],
+    nodes: THREE_NODES,
   });
   const ask = async (from: Pod, address: string, port?: number) => hostnameAt(await cluster(), from, address, port);
 

@@ -7,8 +7,10 @@ import type { Need } from "../support/needs.ts";
 import { tendril } from "../support/programs.ts";
 import type { Cluster } from "./cluster.ts";
 import { ofFamilies, PODS } from "./fabric.ts";
+import { expectSound } from "./node-state.ts";
 import { until } from "./until.ts";
 import type { Worker } from "./worker.ts";
+import { webServers } from "./workloads.ts";
 
 const image = join(import.meta.dir, "../../dist/tendril-image.tar");
 
@@ -32,6 +34,14 @@ export async function installText(cluster: Cluster, text: string): Promise<void>
   await cluster.apply(text);
   await cluster.kubectl("rollout", "status", "daemonset/tendril-agent", `--namespace=${NAMESPACE}`, "--timeout=120s");
   await cluster.ready();
+}
+
+/** Installs it, and waits until the cluster is sound with a web server on each node, beside a workload of the tests' own. */
+export async function installSound(cluster: Cluster, workload: object): Promise<void> {
+  await install(cluster);
+  await cluster.apply([...webServers(), workload]);
+  await cluster.kubectl("rollout", "status", "daemonset/web", "--timeout=120s");
+  await expectSound(cluster);
 }
 
 /** What a node needs before its agent can come up. */

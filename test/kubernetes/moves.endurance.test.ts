@@ -11,7 +11,7 @@ import { startLoad } from "./load.ts";
 import { LONG } from "./long.ts";
 import { expectSound } from "./node-state.ts";
 import { inPod } from "./places.ts";
-import { testCluster } from "./test-cluster.ts";
+import { THREE_NODES, testCluster } from "./test-cluster.ts";
 import { until } from "./until.ts";
 import { PORTS, stickyPods, webServers } from "./workloads.ts";
 
@@ -26,11 +26,7 @@ describe("a StatefulSet of three", () => {
   const cluster = testCluster({
     name: "moving",
     families: [4, 6],
-    nodes: [
-      { name: "node1", subnet: "rack1" },
-      { name: "node2", subnet: "rack1" },
-      { name: "node3", subnet: "rack2" },
-    ],
+    nodes: THREE_NODES,
   });
 
   test("has pods, and each an established client on each node", async () => {

@@ -5,12 +5,12 @@ import { needs } from "../support/needs.ts";
 import { expectNothingLeft } from "../support/snapshot.ts";
 import { podsOf } from "./asking.ts";
 import { kubernetesNeeds } from "./built.ts";
-import { hasImage, install } from "./installed.ts";
+import { hasImage, installSound } from "./installed.ts";
 import { LONG } from "./long.ts";
 import { expectSound, expectState, nodeState } from "./node-state.ts";
-import { testCluster } from "./test-cluster.ts";
+import { THREE_NODES, testCluster } from "./test-cluster.ts";
 import { until } from "./until.ts";
-import { idlePods, webServers } from "./workloads.ts";
+import { idlePods } from "./workloads.ts";
 
 const POD_COUNT = LONG ? 100 : 30;
 const ROUNDS = LONG ? 3 : 2;
@@ -22,20 +22,13 @@ describe("a Deployment over three nodes", () => {
   const cluster = testCluster({
     name: "scaled",
     families: [4, 6],
-    nodes: [
-      { name: "node1", subnet: "rack1" },
-      { name: "node2", subnet: "rack1" },
-      { name: "node3", subnet: "rack2" },
-    ],
+    nodes: THREE_NODES,
   });
   let before: string[] = [];
 
   test("begins with a cluster that is sound", async () => {
     const up = await cluster();
-    await install(up);
-    await up.apply([...webServers(), idlePods(0)]);
-    await up.kubectl("rollout", "status", "daemonset/web", "--timeout=120s");
-    await expectSound(up);
+    await installSound(up, idlePods(0));
     before = await nodeState(up);
     // As many kinds of things as there are are looked at.
     for (const kind of ["link", "route", "rule", "nft", "file"]) {

@@ -8,6 +8,13 @@ import { traces } from "./down.ts";
 /** `name` is made unlike that of other runs. */
 export type TestClusterOptions = Omit<ClusterOptions, "programs" | "keep">;
 
+/** Two nodes on one link, and a third one beyond the router. */
+export const THREE_NODES: ClusterOptions["nodes"] = [
+  { name: "node1", subnet: "rack1" },
+  { name: "node2", subnet: "rack1" },
+  { name: "node3", subnet: "rack2" },
+];
+
 /**
  * Gives a cluster for the tests of one file, started when it is first asked for, and taken down after the last of them
  * with nothing left. To be called before what compares the machine before and after, for that is done in the same order.
