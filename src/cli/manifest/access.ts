@@ -143,8 +143,7 @@ function policies(namespace: string): Policy[] {
       validations: [
         { expression: isNamed, message: "An agent tells of its own node alone" },
         {
-          // The types of some fields, such as quantities, are unknown to the checker.
-          expression: FIXED_FIELDS.map((field) => `dyn(object).?${field} == dyn(oldObject).?${field}`).join(" && "),
+          expression: asBefore(FIXED_FIELDS),
           message: "An agent changes nothing of its node but what it tells of its network",
         },
         {
@@ -173,10 +172,10 @@ function policies(namespace: string): Policy[] {
         },
         {
           expression: [
-            "object.status == oldObject.status",
-            ...["labels", "finalizers"].map((field) => `${optional(field)} == ${optional(field, "oldObject")}`),
-            `${annotations("object")}.all(a, a == '${NETWORK_STATUS}' || ${hasSame("a")})`,
-            `${annotations("oldObject")}.all(a, a == '${NETWORK_STATUS}' || a in ${annotations("object")})`,
+            asBefore(["status", "metadata.?labels", "metadata.?finalizers"]),
+            ...["object", "oldObject"].map(
+              (one) => `${annotations(one)}.all(a, a == '${NETWORK_STATUS}' || ${SAME_ANNOTATION})`,
+            ),
           ].join(" && "),
           message: `An agent writes nothing of a pod but the annotation ${NETWORK_STATUS}`,
         },
@@ -201,19 +200,18 @@ function policies(namespace: string): Policy[] {
   ];
 }
 
-/** A field of the metadata in CEL, which is absent when it is empty. */
-function optional(field: string, object = "object"): string {
-  return `(has(${object}.metadata.${field}) ? ${object}.metadata.${field} : null)`;
+/** That fields are as they were. The types of some, such as quantities, are unknown to CEL's checker. */
+function asBefore(fields: readonly string[]): string {
+  return fields.map((field) => `dyn(object).?${field} == dyn(oldObject).?${field}`).join(" && ");
 }
 
+/** The annotations of an object in CEL. */
 function annotations(object: string): string {
-  return `(has(${object}.metadata.annotations) ? ${object}.metadata.annotations : {})`;
+  return `${object}.?metadata.?annotations.orValue({})`;
 }
 
-/** Whether an annotation is as it was. */
-function hasSame(key: string): string {
-  return `(${key} in ${annotations("oldObject")} && oldObject.metadata.annotations[${key}] == object.metadata.annotations[${key}])`;
-}
+/** That the annotation `a` is as it was, or is missing as before. */
+const SAME_ANNOTATION = `${annotations("object")}[?a] == ${annotations("oldObject")}[?a]`;
 
 /** The key under which the API server tells the node of the pod that a token was made for. */
 const NODE_CLAIM = "authentication.kubernetes.io/node-name";
