@@ -175,12 +175,13 @@ export async function residentCalls(options: ResidentOptions): Promise<Calls> {
       return say("");
     }
     const completed = await complete(type, config, call);
-    const text = completed.config === config ? stdin : JSON.stringify(completed.config);
+    const isAsItCame = completed.config === config;
+    const text = isAsItCame ? stdin : JSON.stringify(completed.config);
     if (part === "networks") return say(JSON.stringify({ networks: completed.networks } satisfies NetworksAnswer));
     if (call === undefined) return withRecorded(plugin, { type, config, env, stdin }, text) ?? leave;
     const own = part === "own" ? [] : completed.networks;
     if (!networks.canServe(own, env.CNI_NETNS ?? "")) return leave;
-    const ready = read(text);
+    const ready = isAsItCame ? call : read(text);
     if (ready === undefined) return { plugin, text, takeBack: () => {} };
     const takeBack = await preparedAll([ready, ...addsOf(own, ready)], prepare);
     const attached = (status: readonly object[]) => void tell(call, status).catch(failed);
