@@ -5,6 +5,7 @@ import { hostnameAt, type Pod, podsOf, type Service } from "./asking.ts";
 import type { Cluster } from "./cluster.ts";
 import { coreDns } from "./coredns.ts";
 import { answersAt, type Datagram, datagramsAt, inPod, onNode, outside, type Place, runAt, url } from "./places.ts";
+import { until } from "./until.ts";
 import { PORTS, workloads } from "./workloads.ts";
 
 type Test = (name: string, work: () => Promise<void>) => void;
@@ -52,8 +53,13 @@ export function provesNetwork(test: Test, cluster: () => Promise<Cluster>): void
         expect([place.name, names]).toEqual([place.name, expect.arrayContaining([answer])]);
     }
     // All of them, and not the nearest alone.
-    const many = (await answersAt(places[0] as Place, Array(40).fill(url(own?.[0] ?? "")))).sort();
-    expect([...new Set(many)]).toEqual([...names].sort());
+    const answering = async () => {
+      const many = await answersAt(places[0] as Place, Array(40).fill(url(own?.[0] ?? "")));
+      return [...new Set(many)].sort();
+    };
+    // A node's kube-proxy hears of a pod that is ready after a while.
+    await until("all pods of the service answer", async () => (await answering()).length >= names.length);
+    expect(await answering()).toEqual([...names].sort());
     const itself = single.metadata.name;
     const answers = await answersAt(
       await inPod(up, single),
