@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { filesWith, readChosen, readReport } from "./report.ts";
+import { failuresIn, filesWith, readChosen, readReport } from "./report.ts";
 
 /** As Bun 1.4.5 writes it for `bun test -t "vm"`, shortened. */
 const REPORT = `<?xml version="1.0" encoding="UTF-8"?>
@@ -42,4 +42,41 @@ test("no report is a failure", () => {
 test("files by the names of their tests", () => {
   expect([...filesWith(REPORT, "[vm]")]).toEqual(["t2.test.ts"]);
   expect([...filesWith(REPORT, "[pm]")]).toEqual([]);
+});
+
+/** As Bun 1.4.5 prints two runs, shortened: only a long one lists its failures again. */
+const PRINTED = `bun test v1.4.5 (a7733435c)
+
+a.test.ts:
+(pass) one [0.12ms]
+said
+error: expect(received).toBe(expected)
+
+Expected: 2
+(fail) two [0.34ms]
+(pass) three [0.01ms]
+
+b.test.ts:
+(fail) four
+  ^ this test timed out after 5000ms.
+
+2 tests failed:
+(fail) two [0.34ms]
+(fail) four
+
+ 2 pass
+bun test v1.4.5 (a7733435c)
+
+c.test.ts:
+\u001b[31merror\u001b[0m: x
+(fail) five
+`;
+
+test("the failed tests of what was printed, with what they said", () => {
+  expect(failuresIn(PRINTED)).toEqual([
+    "a.test.ts:\nsaid\nerror: expect(received).toBe(expected)\nExpected: 2\n(fail) two [0.34ms]",
+    "b.test.ts:\n(fail) four",
+    "c.test.ts:\nerror: x\n(fail) five",
+  ]);
+  expect(failuresIn("")).toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** What a report of Bun's tests in JUnit's format comes to. */
+/** What Bun's tests come to, by their report in JUnit's format and by what they print. */
 
 export interface Tally {
   passed: number;
@@ -28,4 +28,24 @@ export function readChosen(text: string, part: string): Tally {
 export function filesWith(text: string, part: string): Set<string> {
   const cases = [...text.matchAll(/<testcase name="([^"]*)"[^>]*\bfile="([^"]*)"/g)];
   return new Set(cases.flatMap(([, name = "", file = ""]) => (name.includes(part) ? [file] : [])));
+}
+
+/** The failed tests in what runs of `bun test` printed: each one's file, what it said, and its line. */
+export function failuresIn(output: string): string[] {
+  const failures: string[] = [];
+  let file = "";
+  let said: string[] = [];
+  /** Whether the lines are a long run's list of what has failed, at its end. */
+  let isList = false;
+  for (const line of Bun.stripANSI(output).split("\n")) {
+    if (line.startsWith("bun test v")) isList = false;
+    if (/^\d+ tests? failed:$/.test(line)) isList = true;
+    if (isList) continue;
+    if (line.startsWith("(fail) ")) failures.push([file, ...said, line].filter((one) => one !== "").join("\n"));
+    const isName = /^\S+\.test\.ts:$/.test(line);
+    if (isName) file = line;
+    if (isName || /^\((?:pass|fail|skip|todo)\) /.test(line)) said = [];
+    else said.push(line);
+  }
+  return failures;
 }

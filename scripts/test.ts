@@ -1,13 +1,13 @@
 /**
  * Runs all tests: type check, Biome, layers, then the suites, each in a process of its own. Sets up what they need,
- * says what was skipped and why, and ends with the line `N passed, N failed, N skipped`.
+ * says what was skipped and why and what failed, and ends with the line `N passed, N failed, N skipped`.
  */
 
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { Glob } from "bun";
 import { IN_VM } from "../test/support/vm.ts";
-import { readChosen, readReport, type Tally } from "./report.ts";
+import { failuresIn, readChosen, readReport, type Tally } from "./report.ts";
 import { cache } from "./setup/cache.ts";
 import { findContainerd } from "./setup/containerd.ts";
 import { findKubernetes, type Kubernetes } from "./setup/kubernetes.ts";
@@ -44,6 +44,8 @@ const only = process.argv.slice(2);
 const parts = only.filter((word) => PARTS.includes(word));
 const total: Tally = { passed: 0, failed: 0, skipped: 0 };
 const skips: string[] = [];
+/** What failed, and how: told again at the end. */
+const failures: string[] = [];
 
 function isWanted(part: string): boolean {
   if (parts.length > 0) return parts.includes(part);
@@ -62,6 +64,7 @@ function runCheck(name: string, command: string[]): void {
   const start = performance.now();
   const { exitCode } = Bun.spawnSync(command, { cwd: root, stdout: "inherit", stderr: "inherit" });
   const ok = exitCode === 0;
+  if (!ok) failures.push(`the ${name}: see above`);
   count(name, { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 }, (performance.now() - start) / 1000);
 }
 
@@ -89,11 +92,14 @@ async function setUpKubernetes(): Promise<Kubernetes> {
     return found;
   }
   say(`Without Kubernetes: ${found.problem}`);
-  if (found.isFailure) count("Kubernetes", { passed: 0, failed: 1, skipped: 0 }, (performance.now() - start) / 1000);
+  if (found.isFailure) {
+    failures.push(`Kubernetes: ${found.problem}`);
+    count("Kubernetes", { passed: 0, failed: 1, skipped: 0 }, (performance.now() - start) / 1000);
+  }
   return found;
 }
 
-function runSuite(suite: string, environment: Record<string, string>): void {
+async function runSuite(suite: string, environment: Record<string, string>): Promise<void> {
   const files = filesOf(suite);
   if (files.length === 0) return;
   if (SUITES.find(({ name }) => name === suite)?.root && process.getuid?.() !== 0) {
@@ -107,20 +113,31 @@ function runSuite(suite: string, environment: Record<string, string>): void {
   rmSync(report, { force: true });
   rmSync(skipList, { force: true });
   const command = ["test", "--timeout", "180000", "--reporter=junit", `--reporter-outfile=${report}`];
-  const { exitCode } = Bun.spawnSync([process.execPath, ...command, ...files.map((file) => `./${file}`)], {
+  const child = Bun.spawn([process.execPath, ...command, ...files.map((file) => `./${file}`)], {
     cwd: root,
     env: { ...process.env, ...environment, TENDRIL_TEST_SKIPS: skipList },
     stdout: "inherit",
-    stderr: "inherit",
+    stderr: "pipe",
   });
-  finish(suite, exitCode, readReport(readOrEmpty(report)), readOrEmpty(skipList), start);
+  const printed: Uint8Array[] = [];
+  for await (const bytes of child.stderr) {
+    process.stderr.write(bytes);
+    printed.push(bytes);
+  }
+  failures.push(...failuresIn(Buffer.concat(printed).toString()));
+  finish(suite, await child.exited, readReport(readOrEmpty(report)), readOrEmpty(skipList), start);
 }
 
 async function runVm(vm: VmParts, files: readonly string[], environment: Record<string, string>): Promise<void> {
   say(`Booting two virtual machines for ${files.length} test files …`);
   const start = performance.now();
-  const output = (bytes: Uint8Array) => process.stdout.write(bytes);
+  const printed: Uint8Array[] = [];
+  const output = (bytes: Uint8Array) => {
+    process.stdout.write(bytes);
+    printed.push(bytes);
+  };
   const { ok, reports, skips } = await runVmSuite({ vm, root, files, environment, cache, output, say });
+  failures.push(...failuresIn(Buffer.concat(printed).toString()));
   const tallies = reports.map((report) => readChosen(report, IN_VM));
   const sum = (field: keyof Tally) => tallies.reduce((all, tally) => all + tally[field], 0);
   const tally = { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped") };
@@ -129,7 +146,10 @@ async function runVm(vm: VmParts, files: readonly string[], environment: Record<
 
 function finish(suite: string, exitCode: number | null, tally: Tally, skipList: string, start: number): void {
   // A file that fails to load, or a hook that throws, fails the run without a failed test.
-  if (exitCode !== 0 && tally.failed === 0) tally.failed = 1;
+  if (exitCode !== 0 && tally.failed === 0) {
+    tally.failed = 1;
+    failures.push(`the suite ${suite} ended with ${exitCode}, and no test of it had failed: see above`);
+  }
   skips.push(...skipList.split("\n").filter((line) => line !== ""));
   count(suite, tally, (performance.now() - start) / 1000);
 }
@@ -177,7 +197,7 @@ const environment = {
       : { TENDRIL_KUBERNETES_PROBLEM: kubernetes.problem }),
 };
 const vmFollows: Record<string, string> = typeof vm === "object" ? { TENDRIL_TEST_VM: "follows" } : {};
-for (const suite of ORDER) runSuite(suite, { ...environment, ...vmFollows });
+for (const suite of ORDER) await runSuite(suite, { ...environment, ...vmFollows });
 if (typeof vm === "object") await runVm(vm, vmFiles, environment);
 if (typeof vm === "string") {
   skips.push(`the tests in the virtual machine: ${vm}`);
@@ -194,5 +214,6 @@ if (skips.length > 0) {
   console.log("Skipped:");
   for (const reason of new Set(skips)) console.log(`  ${reason}`);
 }
+if (failures.length > 0) console.log(`\nFailed:\n${failures.join("\n\n")}\n`);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);

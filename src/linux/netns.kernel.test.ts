@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, openSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { OWN_PREFIX, testNamespaces } from "../../test/support/namespaces.ts";
@@ -39,10 +39,21 @@ function linkNames(): string[] {
   }
 }
 
-/** What tests before have left to the collector of garbage is closed first, for that may come at any time. */
-function descriptorCount(): number {
-  Bun.gc(true);
-  return readdirSync("/proc/self/fd").length;
+/** What this process has open of namespaces and of the paths; what other tests have left to the collector does not count. */
+function openOf(paths: readonly string[] = []): string[] {
+  return readdirSync("/proc/self/fd")
+    .map((fd) => linkOf(`/proc/self/fd/${fd}`))
+    .filter((path) => paths.includes(path) || /^(?:net|mnt):\[/.test(path))
+    .sort();
+}
+
+/** Where a symbolic link leads; nowhere, if it is gone by now. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
 }
 
 function thrown(work: () => unknown): unknown {
@@ -119,22 +130,15 @@ describe("openNetns", () => {
     try {
       const file = join(folder, "file");
       writeFileSync(file, "");
-      const before = descriptorCount();
-      for (const path of [
-        file,
-        folder,
-        "/proc/self/ns/mnt",
-        "/dev/null",
-        join(folder, "missing"),
-        `${file}/below`,
-        "",
-      ]) {
+      const paths = [file, folder, "/proc/self/ns/mnt", "/dev/null", join(folder, "missing"), `${file}/below`, ""];
+      const before = openOf([file, folder]);
+      for (const path of paths) {
         const error = thrown(() => closeNetns(openNetns(path)));
         expect(error).toBeInstanceOf(UnknownContainerError);
         expect(String(error)).toContain(`Cannot open network namespace "${path}"`);
         expect(openNetnsIfExists(path)).toBeUndefined();
       }
-      expect(descriptorCount()).toBe(before);
+      expect(openOf([file, folder])).toEqual(before);
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -167,7 +171,7 @@ describe("inNetns", () => {
   kernelTest("comes back when the work throws, and passes on what it threw", () => {
     const { netns } = namespaces.fresh();
     const home = currentId();
-    const before = descriptorCount();
+    const before = openOf();
     const error = new Error("within");
     expect(
       thrown(() =>
@@ -178,7 +182,7 @@ describe("inNetns", () => {
       ),
     ).toBe(error);
     expect(currentId()).toBe(home);
-    expect(descriptorCount()).toBe(before);
+    expect(openOf()).toEqual(before);
   });
 
   kernelTest("may be nested", () => {
