@@ -4,14 +4,15 @@ import { ApiClient } from "../store/kubernetes/client.ts";
 import { conditionOf, type NodeObject, planReadiness, STARTUP_TAINT, tellReadiness } from "./node-readiness.ts";
 
 const NOW = "2026-01-01T00:00:00Z";
-const READY = { isReady: true, unreadyFor: 0, obstacles: [] };
+const READY = { isReady: true, unreadyFor: 0, obstacles: [], inTheWay: [] };
+const UNREADY = { ...READY, isReady: false };
 const UP = { type: "NetworkUnavailable", status: "False", reason: "TendrilIsUp" } as const;
 
 test("a node is told to be unable only when it has been so for a while, with the sentences", () => {
   expect(conditionOf(READY)).toMatchObject(UP);
   const obstacles = ["The node has no address.", "It is alone."];
-  expect(conditionOf({ isReady: false, unreadyFor: 29_999, obstacles })).toBeUndefined();
-  expect(conditionOf({ isReady: false, unreadyFor: 30_000, obstacles })).toMatchObject({
+  expect(conditionOf({ ...UNREADY, unreadyFor: 29_999, obstacles })).toBeUndefined();
+  expect(conditionOf({ ...UNREADY, unreadyFor: 30_000, obstacles })).toMatchObject({
     status: "True",
     reason: "TendrilIsNotReady",
     message: "The node has no address. It is alone.",
@@ -48,7 +49,23 @@ test("the taint goes, whatever its effect, and others stay; not before the node 
       ],
     },
   ]);
-  expect(planReadiness({ spec, status }, { isReady: false, unreadyFor: 0, obstacles: [] }, NOW)).toEqual([]);
+  expect(planReadiness({ spec, status }, UNREADY, NOW)).toEqual([]);
+});
+
+test("a node whose runtime takes another network first is told so, is not unable, and keeps the taint", () => {
+  const sentence = 'Runtimes take the first file of "/n", which is "05-other.conflist".';
+  const state = { ...READY, inTheWay: [sentence] };
+  const condition = { type: UP.type, status: "False", reason: "AnotherNetworkIsFirst", message: sentence } as const;
+  expect(conditionOf(state)).toEqual(condition);
+  const spec = { taints: [{ key: STARTUP_TAINT, effect: "NoSchedule" }] };
+  expect(planReadiness({ spec, status: { conditions: [condition] } }, state, NOW)).toEqual([]);
+  const changes = planReadiness({ spec, status: { conditions: [condition] } }, READY, NOW);
+  expect(changes.map(({ part }) => part)).toEqual(["/status", ""]);
+  // Whoever cannot serve says why it cannot.
+  expect(conditionOf({ ...state, isReady: false, unreadyFor: 60_000, obstacles: ["Alone."] })).toMatchObject({
+    status: "True",
+    message: "Alone.",
+  });
 });
 
 const ending: (() => void)[] = [];
@@ -83,7 +100,15 @@ test("it is told at once when it changes, and tried again when the server refuse
     server.stop(true);
   });
   const telling = tellReadiness(
-    { client, node: "n1", isReady: () => true, obstacles: () => [], clock: () => performance.now(), log },
+    {
+      client,
+      node: "n1",
+      isReady: () => true,
+      obstacles: () => [],
+      inTheWay: () => [],
+      clock: () => performance.now(),
+      log,
+    },
     end.signal,
   );
   while (patches.length === 0) await Bun.sleep(20);

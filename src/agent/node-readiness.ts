@@ -24,6 +24,8 @@ export interface ReadinessOptions {
   readonly isReady: () => boolean;
   /** Why it is not, each a sentence. */
   readonly obstacles: () => readonly string[];
+  /** Why pods come to another network although it is, each a sentence. */
+  readonly inTheWay: () => readonly string[];
   /** Milliseconds of a clock that nobody sets. */
   readonly clock: () => number;
   readonly log: Log;
@@ -48,6 +50,7 @@ export interface NetworkState {
   /** Milliseconds for which it has not been ready. */
   readonly unreadyFor: number;
   readonly obstacles: readonly string[];
+  readonly inTheWay: readonly string[];
 }
 
 /** A change of a Node: of itself, or of its status. */
@@ -66,8 +69,14 @@ const READ = 60_000;
 
 const TYPE = "NetworkUnavailable";
 
-/** What is to be told by now; undefined to leave it as it is. */
-export function conditionOf({ isReady, unreadyFor, obstacles }: NetworkState): Condition | undefined {
+/**
+ * What is to be told by now; undefined to leave it as it is. A node whose pods come to another network has one, so it is
+ * not True, and what is said beside it is that.
+ */
+export function conditionOf({ isReady, unreadyFor, obstacles, inTheWay }: NetworkState): Condition | undefined {
+  if (isReady && inTheWay.length > 0) {
+    return { type: TYPE, status: "False", reason: "AnotherNetworkIsFirst", message: inTheWay.join(" ") };
+  }
   if (isReady) {
     return { type: TYPE, status: "False", reason: "TendrilIsUp", message: "Tendril's agent connects the node's pods" };
   }
@@ -92,7 +101,8 @@ export function planReadiness(node: NodeObject, state: NetworkState, now: string
   }
   const taints = node.spec?.taints ?? [];
   const ours = taints.flatMap(({ key }, i) => (key === STARTUP_TAINT ? [i] : []));
-  if (state.isReady && ours.length > 0) {
+  // Nor while pods would come to another network: it is there so that they do not.
+  if (state.isReady && state.inTheWay.length === 0 && ours.length > 0) {
     // From the last one, so that the others stay where they are; each is looked at before it goes.
     const body = ours.reverse().flatMap((i) => [
       { op: "test", path: `/spec/taints/${i}/key`, value: STARTUP_TAINT },
@@ -105,7 +115,7 @@ export function planReadiness(node: NodeObject, state: NetworkState, now: string
 
 /** Tells it until the signal comes. What goes wrong is told to the log, and tried again. */
 export async function tellReadiness(options: ReadinessOptions, signal: AbortSignal): Promise<void> {
-  const { client, node, clock, isReady, obstacles, log } = options;
+  const { client, node, clock, isReady, obstacles, inTheWay, log } = options;
   let readySince = clock();
   let told = "";
   let readAt = Number.NEGATIVE_INFINITY;
@@ -113,7 +123,12 @@ export async function tellReadiness(options: ReadinessOptions, signal: AbortSign
   while (!signal.aborted) {
     const ready = isReady();
     if (ready) readySince = clock();
-    const state = { isReady: ready, unreadyFor: clock() - readySince, obstacles: obstacles() };
+    const state = {
+      isReady: ready,
+      unreadyFor: clock() - readySince,
+      obstacles: obstacles(),
+      inTheWay: inTheWay(),
+    };
     const wanted = JSON.stringify(conditionOf(state) ?? told);
     if (wanted !== told || clock() - readAt >= READ) {
       try {

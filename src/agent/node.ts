@@ -29,6 +29,7 @@ import { tellReadiness } from "./node-readiness.ts";
 import { Orphans } from "./orphans.ts";
 import { Kubernetes } from "./pods/kubernetes.ts";
 import type { Pods } from "./pods/pods.ts";
+import { RuntimeNetworks } from "./runtime-networks.ts";
 import { Standing } from "./standing.ts";
 import { StoreHealth } from "./store-health.ts";
 
@@ -71,6 +72,8 @@ export class ClusterNode {
   readonly #options: NodeOptions;
   readonly #raw: Store;
   readonly #standing: Standing;
+  /** Undefined for an agent that writes no network configuration. */
+  readonly #runtimeNetworks: RuntimeNetworks | undefined;
   readonly #ending = new AbortController();
   #isAnnounced = false;
   #isGiving = false;
@@ -118,6 +121,8 @@ export class ClusterNode {
       table: this.table,
       log,
     });
+    this.#runtimeNetworks =
+      config.networkConfig === undefined ? undefined : new RuntimeNetworks(config.networkConfig, log);
     this.network = new Network({
       config,
       runFolder,
@@ -160,6 +165,7 @@ export class ClusterNode {
     this.#standing.start(signal);
     this.network.start(this.store, signal);
     this.custody.start(signal, this.#failed);
+    this.#runtimeNetworks?.start(signal, this.#failed);
     this.kubernetes?.start(signal, this.#failed);
     if (this.kubernetes !== undefined) {
       this.#tellReadiness(this.kubernetes.client, signal);
@@ -188,8 +194,17 @@ export class ClusterNode {
     if (!network.isSettled) return [`Node "${config.node}" has not learnt of the other nodes yet`];
     const problem = this.addresses.problem(this.pool);
     if (problem !== undefined) return [`${problem.sentence}. ${problem.remedy}`];
+    // Once it serves it may lose them for a moment, and pods need not.
+    if (!this.#isAnnounced && this.table.of(TUNNEL_OWNER).length === 0) {
+      return [`Node "${config.node}" has no address of its own among the pods yet`];
+    }
     const { isolation } = network;
     return isolation === undefined ? [] : [`No other node can be reached. ${isolation}`];
+  }
+
+  /** What keeps pods from coming to the cluster's network although the node serves it, each a sentence. */
+  get inTheWay(): readonly string[] {
+    return this.#runtimeNetworks?.problems ?? [];
   }
 
   /** What an operator should look at, each a sentence; the obstacles are among them. */
@@ -197,7 +212,7 @@ export class ClusterNode {
     const { health, obstacles, network } = this;
     const away =
       health.available || health.problem === undefined ? [] : [`The store does not answer: ${health.problem}`];
-    return [...new Set([...obstacles, ...away, ...network.problems])];
+    return [...new Set([...obstacles, ...away, ...network.problems, ...this.inTheWay])];
   }
 
   get figures(): NodeFigures {
@@ -261,7 +276,7 @@ export class ClusterNode {
   #tellReadiness(client: ApiClient, signal: AbortSignal): void {
     const { node } = this.config;
     const { log } = this.#options;
-    const state = { isReady: () => this.isReady, obstacles: () => this.obstacles };
+    const state = { isReady: () => this.isReady, obstacles: () => this.obstacles, inTheWay: () => this.inTheWay };
     tellReadiness({ client, node, ...state, clock: bootClock, log }, signal).catch(this.#failed);
   }
 
@@ -301,9 +316,10 @@ export class ClusterNode {
     let last = "";
     while (!signal.aborted && !this.#isAnnounced) {
       const { obstacles } = this;
-      const isReady = obstacles.length === 0 && this.table.of(TUNNEL_OWNER).length > 0;
-      if (isReady) {
+      if (obstacles.length === 0) {
         if (config.networkConfig !== undefined) writeNetworkConfig(config.networkConfig, networkConfigText(config));
+        // Known before anybody is told that the node is ready.
+        this.#runtimeNetworks?.look();
         log.info("ready", { node: config.node, mode: config.mode, mtu: this.network.podMtu });
         this.#isAnnounced = true;
         return;

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { addChain } from "../linux/nftables/chain.ts";
 import { addRule } from "../linux/nftables/rule.ts";
 import { addTable } from "../linux/nftables/table.ts";
 import { netfilterNamespaces } from "../linux/nftables/test-support/netfilter.ts";
-import { type DoctorFacts, type DoctorPlaces, gatherFacts, networkFile } from "./facts.ts";
+import { type DoctorFacts, type DoctorPlaces, gatherFacts } from "./facts.ts";
 import { judge } from "./judge.ts";
 
 const namespaces = netfilterNamespaces();
@@ -83,18 +83,4 @@ kernelTest("what is wrong in a namespace and its folders is found", () => {
   ] as const;
   commit(host.netfilter, addRule({ family: "ip", table: "filter", chain: "FORWARD", statements }));
   expect(look().droppingChains).toEqual([{ family: "ip", table: "filter", chain: "FORWARD", acceptsOurs: true }]);
-});
-
-test("a file is of a network, or says why not", () => {
-  expect(networkFile("a.conf", '{"name":"n","type":"tendril"}')).toEqual({
-    name: "a.conf",
-    network: "n",
-    isOurs: true,
-  });
-  expect(networkFile("a.conf", " \n").problem).toBe("empty");
-  expect(networkFile("a.conf", "{").problem).toBe("no JSON");
-  for (const text of ["null", "[]", "{}", '{"name":"n"}', '{"name":"n","plugins":[]}', '{"type":"bridge"}']) {
-    expect(networkFile("a.conflist", text).problem).toBe("no network");
-  }
-  expect(networkFile("a.json", '{"name":"n","plugins":[{"type":"x"}]}').problem).toBe("no network");
 });

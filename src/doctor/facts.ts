@@ -2,6 +2,7 @@
 
 import { DecodeError } from "../core/errors.ts";
 import type { Family } from "../core/ip.ts";
+import type { NetworkFile } from "../core/network-files.ts";
 import { namesIn, readTextIfExists } from "../linux/file.ts";
 import { AF_INET6 } from "../linux/libc.ts";
 import { statIfThere } from "../linux/libc-file.ts";
@@ -9,6 +10,7 @@ import { IFA_F_PERMANENT, listAddresses } from "../linux/netlink/rtnetlink/addre
 import { type KernelLink, listLinks } from "../linux/netlink/rtnetlink/link/link.ts";
 import { listRoutes, RT_SCOPE_UNIVERSE, RTPROT_RA } from "../linux/netlink/rtnetlink/route.ts";
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from "../linux/netlink/socket.ts";
+import { networkFilesIn } from "../linux/network-folder.ts";
 import { readRuleset } from "../linux/nftables/ruleset.ts";
 import { readSysctl } from "../linux/sysctl.ts";
 import { type DroppingChain, droppingChains } from "./dropping-chains.ts";
@@ -60,17 +62,6 @@ export interface DefaultRoute {
   readonly metric: number;
 }
 
-/** A file that a runtime would take for a network's configuration. */
-export interface NetworkFile {
-  readonly name: string;
-  /** Why a runtime cannot use it. */
-  readonly problem?: "empty" | "no JSON" | "no network";
-  /** Of the network. */
-  readonly network?: string;
-  /** Whether one of its plugins is that of our cluster. */
-  readonly isOurs: boolean;
-}
-
 export interface AgentFact {
   readonly version: string;
   readonly ready: boolean;
@@ -99,7 +90,7 @@ export function gatherFacts(places: DoctorPlaces): DoctorFacts {
   try {
     const links = listLinks(route);
     const advertised = advertisedLinks(route);
-    const networks = { folder: places.networkFolder, files: networkFiles(places.networkFolder) };
+    const networks = { folder: places.networkFolder, files: networkFilesIn(places.networkFolder) };
     return {
       forwarding: { ipv4: flag("net/ipv4/ip_forward"), ipv6: flag("net/ipv6/conf/all/forwarding") },
       links: links.map((link) => linkFact(link, links, advertised)),
@@ -210,34 +201,6 @@ function connections(): DoctorFacts["connections"] {
   const count = numberOf("net/netfilter/nf_conntrack_count");
   const max = numberOf("net/netfilter/nf_conntrack_max");
   return count === undefined || max === undefined || max === 0 ? undefined : { count, max };
-}
-
-/** The files that a runtime looks at, in its order. */
-function networkFiles(folder: string): NetworkFile[] {
-  return namesIn(folder)
-    .filter((name) => /\.(conf|conflist|json)$/.test(name))
-    .map((name) => networkFile(name, readTextIfExists(`${folder}/${name}`) ?? ""));
-}
-
-/** Exported for its tests. */
-export function networkFile(name: string, text: string): NetworkFile {
-  if (text.trim() === "") return { name, problem: "empty", isOurs: false };
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return { name, problem: "no JSON", isOurs: false };
-    throw error;
-  }
-  const { name: network, type, plugins } = (value ?? {}) as { name?: unknown; type?: unknown; plugins?: unknown };
-  const all: unknown[] = Array.isArray(plugins) ? plugins : [value];
-  const types = all.map((plugin) => (plugin as { type?: unknown } | null)?.type).filter((one) => one !== undefined);
-  const isOurs = types.includes("tendril");
-  const isList = name.endsWith(".conflist");
-  if (typeof network !== "string" || types.length === 0 || (!isList && typeof type !== "string")) {
-    return { name, problem: "no network", isOurs };
-  }
-  return { name, network, isOurs };
 }
 
 function emptyResults(cacheFolder: string): string[] {

@@ -137,7 +137,7 @@ describe("it is found that", () => {
     const [ours] = HEALTHY.networks.files;
     if (ours === undefined) throw new Error("no file");
     expectOne({ networks: { folder: "/n", files: [other, ours] } }, "warning foreign-network", '"05-other.conflist"');
-    expect(found({ networks: { folder: "/n", files: [ours, other] } })).toEqual([]);
+    expect(found({ networks: { folder: "/n", files: [ours, { ...other, name: "20-other.conflist" }] } })).toEqual([]);
     expectOne({ networks: { folder: "/n", files: [other] } }, "warning foreign-network", "networkConfig");
   });
 

@@ -1,6 +1,7 @@
 /** What is wrong with a node, from facts alone: each finding with what to do. */
 
 import type { Family } from "../core/ip.ts";
+import { foreignFirst, unusable } from "../core/network-files.ts";
 import type { DoctorFacts } from "./facts.ts";
 
 /** An error keeps pods from being reached; a warning may; the rest is worth knowing. */
@@ -181,36 +182,20 @@ function connections({ connections: found }: DoctorFacts) {
   ];
 }
 
-const PROBLEMS = { empty: "is empty", "no JSON": "is not JSON", "no network": "describes no network" } as const;
-
 function networkFiles({ networks: { folder, files } }: DoctorFacts) {
-  return files.flatMap(({ name, problem }) => {
-    if (problem === undefined) return [];
-    return [
-      {
-        severity: "error" as const,
-        finding: `File "${folder}/${name}" ${PROBLEMS[problem]}: a runtime may refuse all networks for it`,
-        remedy: `rm ${folder}/${name}, or write it again; the agent does so for its own when it starts`,
-      },
-    ];
+  return files.flatMap((file) => {
+    const found = unusable(folder, file);
+    return found === undefined ? [] : [{ severity: "error" as const, finding: found.sentence, remedy: found.remedy }];
   });
 }
 
 function foreignNetwork({ networks: { folder, files }, agent }: DoctorFacts) {
-  const usable = files.filter(({ problem }) => problem === undefined);
-  const at = usable.findIndex(({ isOurs }) => isOurs);
-  const foreign = usable.slice(0, Math.max(at, 0));
-  const [first] = foreign;
-  if (first !== undefined) {
-    return [
-      {
-        severity: "warning" as const,
-        finding: `Runtimes take the first file of "${folder}", which is "${first.name}" (network "${first.network}") and not "${usable[at]?.name}": pods are attached to that network`,
-        remedy: `Move ${foreign.map(({ name }) => `${folder}/${name}`).join(" and ")} away, or give ours a name that sorts before`,
-      },
-    ];
+  const found = foreignFirst(folder, files);
+  if (found !== undefined) {
+    return [{ severity: "warning" as const, finding: found.sentence, remedy: found.remedy }];
   }
-  if (at >= 0 || !agent?.ready) return [];
+  const isThere = files.some(({ isOurs, problem }) => isOurs && problem === undefined);
+  if (isThere || !agent?.ready) return [];
   return [
     {
       severity: "warning" as const,

@@ -1,7 +1,7 @@
 /** A node of a cluster by itself and with one other: what its agent makes, keeps, leaves alone and takes away. */
 
 import { beforeAll, describe, expect } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { clusterStore } from "../../src/cluster/cluster-store.ts";
 import type { NodeRecord } from "../../src/core/cluster.ts";
 import { openStore } from "../../src/store/open.ts";
@@ -88,6 +88,28 @@ describe("a node", () => {
     await succeed(host, { verb: "CHECK", container, config: withResult(config, result) });
     await succeed(host, { verb: "DEL", container, config });
     expect((await agent.status()).pods).toEqual([]);
+    const waits = agent
+      .log()
+      .split("\n")
+      .filter((line) => line.includes("not ready yet"));
+    // Each says why.
+    expect(waits.filter((line) => !/"because":\[".+"\]/.test(line))).toEqual([]);
+    await agent.stop();
+  });
+
+  test("tells of another network's file that runtimes take before its own, and of its end", async () => {
+    const { host, ready } = lonely();
+    writeFileSync(host.path("05-other.conflist"), '{"name":"other","plugins":[{"type":"bridge"}]}');
+    const agent = await ready();
+    const [problem = ""] = (await agent.status()).problems;
+    expect(problem).toContain('which is "05-other.conflist" (network "other") and not "10-tendril.conflist"');
+    expect(agent.messages("warn")).toContain(problem);
+    // Whoever asks for this network gets it.
+    await succeed(host, { verb: "STATUS", config: NETWORK });
+    rmSync(host.path("05-other.conflist"));
+    await until("the file is not told of any more", async () => (await agent.status()).problems.length === 0, agent);
+    expect(agent.messages("warn").filter((message) => message === problem)).toHaveLength(1);
+    expect(agent.messages("info")).toContain("container runtimes find the cluster's network first");
     await agent.stop();
   });
 
