@@ -1,10 +1,13 @@
-/** Builds `dist/tendril`, the one executable, and `dist/cni/<plugin>`, a link to it for each plugin. */
+/**
+ * Builds `dist/tendril`, the one executable, `dist/cni/<plugin>`, a link to it for each plugin, and `dist/kubectl-tendril`, by
+ * which kubectl has it as a command.
+ */
 
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { BunPlugin } from "bun";
 import { askAgentCode } from "../src/entry/ask-agent.ts";
-import { pluginTypes } from "../src/plugins/types.ts";
+import { EXECUTABLE, KUBECTL_PLUGIN, pluginTypes } from "../src/plugins/types.ts";
 import { oneBaseChunk } from "./chunks.ts";
 import { withEntryCode } from "./entry-point.ts";
 import { alignCode } from "./huge-pages.ts";
@@ -54,23 +57,26 @@ export async function compile(source: string, outfile: string, options: CompileO
   renameSync(finished, outfile);
 }
 
-/** Each link is replaced by renaming, so at no time is a plugin missing. */
 function linkPlugins(folder: string): void {
   mkdirSync(folder, { recursive: true });
-  for (const type of pluginTypes) {
-    const temporary = join(folder, `.${type}.${process.pid}`);
-    rmSync(temporary, { force: true });
-    symlinkSync("../tendril", temporary);
-    renameSync(temporary, join(folder, type));
-  }
+  for (const type of pluginTypes) link(`../${EXECUTABLE}`, folder, type);
   const known = pluginTypes as readonly string[];
   for (const name of readdirSync(folder))
     if (!name.startsWith(".") && !known.includes(name)) rmSync(join(folder, name));
+}
+
+/** The link is replaced by renaming, so at no time is it missing. */
+function link(target: string, folder: string, name: string): void {
+  const temporary = join(folder, `.${name}.${process.pid}`);
+  rmSync(temporary, { force: true });
+  symlinkSync(target, temporary);
+  renameSync(temporary, join(folder, name));
 }
 
 if (import.meta.main) {
   mkdirSync(join(root, "dist"), { recursive: true });
   await compileTendril(join(root, "src/main.ts"), join(root, "dist/tendril"));
   linkPlugins(join(root, "dist/cni"));
-  console.log(`dist/tendril, and dist/cni/ with ${pluginTypes.join(", ")}`);
+  link(EXECUTABLE, join(root, "dist"), KUBECTL_PLUGIN);
+  console.log(`dist/tendril, dist/${KUBECTL_PLUGIN}, and dist/cni/ with ${pluginTypes.join(", ")}`);
 }

@@ -1,6 +1,6 @@
 /**
  * The one executable. By the name that it was started under it is a plugin; with CNI_COMMAND in its environment the
- * plugin that the configuration's `type` names; else a command for people.
+ * plugin that the configuration's `type` names; else a command for people, which as a plugin of kubectl has its name.
  *
  * A plugin asks the node's agent first, which need not start and has all its code at hand. Where the executable's entry
  * has seen to that (`src/entry/`), this is what runs without an agent.
@@ -14,17 +14,20 @@ import { formatVersions } from "./cni/versions.ts";
 import { exitNow } from "./linux/libc.ts";
 import { readTextToEnd, writeText } from "./linux/libc-file.ts";
 import { runFolder } from "./linux/run-folder.ts";
-import { EXECUTABLE, typeNamed } from "./plugins/types.ts";
+import { EXECUTABLE, KUBECTL_PLUGIN, typeNamed } from "./plugins/types.ts";
 
 /** Set by the build when the executable's entry asks the agent before any of this runs. */
 declare const ENTRY_ASKS_AGENT: boolean | undefined;
 
-const type = typeNamed(process.argv0.slice(process.argv0.lastIndexOf("/") + 1));
+const name = process.argv0.slice(process.argv0.lastIndexOf("/") + 1);
+const type = typeNamed(name);
 
 if (type === undefined && (!process.env.CNI_COMMAND || process.argv.length > 2)) {
   // Commands run long enough for compilation to pay; the build tells the compiler to wait for the plugins' sake.
   Bun.unsafe.setJITPolicy(1);
-  import("./cli/command.ts").then(({ runCli }) => runCli(process.argv.slice(2)).then((status) => process.exit(status)));
+  import("./cli/command.ts").then(({ runCli }) =>
+    runCli(process.argv.slice(2), name === KUBECTL_PLUGIN).then((status) => process.exit(status)),
+  );
 } else if (process.env.CNI_COMMAND === "VERSION") {
   // Without input, which the specification asks for, there is an answer too.
   writeText(1, formatVersions(readInput().text));

@@ -1,25 +1,41 @@
 /** The cluster's store, for commands: which one it is, and its documents while a command runs. */
 
+import { resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { parse } from "yaml";
 import { type ClusterStore, clusterStore } from "../cluster/cluster-store.ts";
 import { ConfigError, TendrilError } from "../core/errors.ts";
 import { object, optional, text } from "../core/schema.ts";
 import { readTextIfExists } from "../linux/file.ts";
-import { openStore, type StoreOptions, storeOptions } from "../store/open.ts";
+import { openStore, ownKubeconfigs, type StoreOptions, storeOptions } from "../store/open.ts";
 import type { Store } from "../store/store.ts";
 
 /** Where the agent's configuration lies unless TENDRIL_AGENT_CONFIG names another file. */
 export const DEFAULT_AGENT_CONFIG = "/etc/tendril/agent.yaml";
 
-export interface StoreChoice {
+/** By what a command is told of a cluster in Kubernetes, as kubectl is. */
+export interface KubeconfigChoice {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  /** Called as kubectl's plugin: what kubectl speaks to goes before what this node's agent has. */
+  readonly kubectl?: boolean;
+}
+
+export interface StoreChoice extends KubeconfigChoice {
   readonly store?: string;
   readonly storeOption?: Readonly<Record<string, string>>;
 }
 
+/** The options by which a command is told of a cluster in Kubernetes. */
+export function withKubeconfigOptions(command: Command): Command {
+  return command
+    .option("--kubeconfig <file>", "the cluster of this kubeconfig, by its API server")
+    .option("--context <name>", "that of another context than the kubeconfig's current one");
+}
+
 /** The options by which a command is told of a store. */
 export function withStoreOptions(command: Command): Command {
-  return command
+  return withKubeconfigOptions(command)
     .option("--store <url>", "the cluster's store (default: TENDRIL_STORE, else that of the agent's configuration)")
     .option(
       "--store-option <name=value>",
@@ -38,7 +54,8 @@ export function collectPair(pair: string, before: Readonly<Record<string, string
 export const STORE_HELP = `
 Variables:
   TENDRIL_STORE         address of the store, such as etcd://10.0.0.1:2379, dir:/var/lib/tendril/store or kubernetes:/PATH/OF/KUBECONFIG
-  TENDRIL_AGENT_CONFIG  the agent's configuration, whose store is asked else (${DEFAULT_AGENT_CONFIG})`;
+  TENDRIL_AGENT_CONFIG  the agent's configuration, whose store is asked else (${DEFAULT_AGENT_CONFIG})
+  KUBECONFIG            kubeconfigs of the cluster that is asked where there is no such configuration (~/.kube/config)`;
 
 const agentFields = object<{ store: string | undefined; storeOptions: StoreOptions | undefined }>({
   store: optional(text),
@@ -53,20 +70,56 @@ export interface ChosenStore {
   readonly field: string;
 }
 
-/** Options go with the address that they stand beside. Throws ConfigError, and TendrilError when nothing names a store. */
-export function chooseStore(choice: StoreChoice, env: Readonly<Record<string, string | undefined>>): ChosenStore {
-  const given = choice.storeOption === undefined ? {} : storeOptions(choice.storeOption, "--store-option");
+type Env = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The store that something names, else that of the cluster that kubectl speaks to. Throws ConfigError, and TendrilError when
+ * there is neither.
+ */
+export function chooseStore(choice: StoreChoice, env: Env): ChosenStore {
+  const chosen = namedStore(choice, env) ?? (ownKubeconfigs(env).length > 0 ? kubeconfigStore(choice) : undefined);
+  if (chosen !== undefined) return chosen;
+  throw new TendrilError("It is not known which store the cluster has", {
+    details: `Name it by --store or TENDRIL_STORE, or as "store" in "${agentConfigPath(env)}", or a kubeconfig by --kubeconfig or KUBECONFIG.`,
+  });
+}
+
+/**
+ * The store that the command line, the environment or the agent's configuration names. Options go with the address that
+ * they stand beside. Throws ConfigError.
+ */
+export function namedStore(choice: StoreChoice, env: Env): ChosenStore | undefined {
+  const given = givenOptions(choice);
   if (choice.store !== undefined) return { url: choice.store, options: given, field: "--store" };
+  if (isOfKubectl(choice)) return kubeconfigStore(choice);
   if (env.TENDRIL_STORE) return { url: env.TENDRIL_STORE, options: given, field: "TENDRIL_STORE" };
-  const path = env.TENDRIL_AGENT_CONFIG || DEFAULT_AGENT_CONFIG;
+  const path = agentConfigPath(env);
   const source = readTextIfExists(path);
   const { store, storeOptions: options } = source === undefined ? {} : agentFields(parseYaml(source, path), "");
-  if (store === undefined) {
-    throw new TendrilError("It is not known which store the cluster has", {
-      details: `Name it by --store or TENDRIL_STORE, or as "store" in "${path}".`,
-    });
-  }
-  return { url: store, options: { ...options, ...given }, field: "store" };
+  return store === undefined ? undefined : { url: store, options: { ...options, ...given }, field: "store" };
+}
+
+/** Whether a command line asks for the cluster that kubectl speaks to, whatever this machine is part of. */
+export function isOfKubectl({ kubeconfig, context, kubectl = false }: KubeconfigChoice): boolean {
+  return Boolean(kubeconfig || context) || kubectl;
+}
+
+/** The store of the cluster that kubectl speaks to. Throws ConfigError for options that cannot be used. */
+export function kubeconfigStore(choice: StoreChoice): ChosenStore {
+  const { kubeconfig, context } = choice;
+  return {
+    url: kubeconfig ? `kubernetes:${resolve(kubeconfig)}` : "kubernetes:",
+    options: { ...givenOptions(choice), ...(context && { context }) },
+    field: kubeconfig ? "--kubeconfig" : "KUBECONFIG",
+  };
+}
+
+function givenOptions({ storeOption }: StoreChoice): StoreOptions {
+  return storeOption === undefined ? {} : storeOptions(storeOption, "--store-option");
+}
+
+function agentConfigPath(env: Env): string {
+  return env.TENDRIL_AGENT_CONFIG || DEFAULT_AGENT_CONFIG;
 }
 
 function parseYaml(source: string, path: string): unknown {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runCli } from "./command.ts";
+import { asKubectls, runCli } from "./command.ts";
 import { testClusters } from "./test-support/cluster.ts";
 
 const MAIN = join(import.meta.dir, "../main.ts");
@@ -57,6 +57,12 @@ describe("a cluster's commands", () => {
   });
 });
 
+test("as kubectl's plugin it has the name by which it is called there", () => {
+  expect(asKubectls("tendril: no\n`tendril get` (tendril --help tells)\ntendril.dev/x is /opt/tendril x")).toBe(
+    "kubectl tendril: no\n`kubectl tendril get` (kubectl tendril --help tells)\ntendril.dev/x is /opt/tendril x",
+  );
+});
+
 test("each has help with an example", async () => {
   const written: string[] = [];
   const write = process.stdout.write;
@@ -74,9 +80,16 @@ test("each has help with an example", async () => {
       "doctor",
       "trace",
     ]) {
-      written.length = 0;
-      expect(await runCli([...words.split(" "), "--help"])).toBe(0);
-      expect({ words, help: written.join("") }).toEqual({ words, help: expect.stringContaining(`  tendril ${words}`) });
+      for (const [isKubectls, name] of [
+        [false, "tendril"],
+        [true, "kubectl tendril"],
+      ] as const) {
+        written.length = 0;
+        expect(await runCli([...words.split(" "), "--help"], isKubectls)).toBe(0);
+        const help = written.join("");
+        expect({ words, help }).toEqual({ words, help: expect.stringContaining(`  ${name} ${words}`) });
+        expect(help).toStartWith(`Usage: ${name} ${words.split(" ")[0]} `);
+      }
     }
   } finally {
     process.stdout.write = write;

@@ -1,9 +1,10 @@
 /** The commands for people: parsing arguments, help, and errors as sentences. */
 
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, type OutputConfiguration } from "commander";
 import { VERSION } from "../agent/version.ts";
 import { errorMessage, TendrilError } from "../core/errors.ts";
 import { agentCommand } from "./agent.ts";
+import type { KubeconfigChoice } from "./cluster-access.ts";
 import { controllerCommand } from "./controller.ts";
 import { doctorCommand } from "./doctor.ts";
 import { getCommand } from "./get.ts";
@@ -19,8 +20,12 @@ import { statusCommand } from "./status.ts";
 import { traceCommand } from "./trace.ts";
 import { uninstallCommand } from "./uninstall.ts";
 
-/** Runs a command line and returns the exit status: 0 when it did what it says, 1 when not, 2 for a wrong line. */
-export async function runCli(args: readonly string[]): Promise<number> {
+/**
+ * Runs a command line and returns the exit status: 0 when it did what it says, 1 when not, 2 for a wrong line. As a plugin of
+ * kubectl it is called `kubectl tendril`, and means the cluster that kubectl speaks to.
+ */
+export async function runCli(args: readonly string[], isKubectls = false): Promise<number> {
+  const named = isKubectls ? asKubectls : (text: string) => text;
   const program = new Command("tendril")
     .description("Connects pods, and any other container, to networks")
     .version(VERSION)
@@ -45,22 +50,38 @@ export async function runCli(args: readonly string[]): Promise<number> {
     uninstallCommand(),
     installPluginsCommand(),
   ];
-  for (const command of [...networkCommands(), ...cluster, labCommand(exit)]) program.addCommand(inherit(command));
-  program.addCommand(inherit(makeTapCommand()), { hidden: true });
+  const print: Print = {
+    writeOut: (text) => process.stdout.write(named(text)),
+    writeErr: (text) => process.stderr.write(named(text)),
+  };
+  program.configureOutput(print);
+  for (const command of [...networkCommands(), ...cluster, labCommand(exit)])
+    program.addCommand(inherit(command, print));
+  program.addCommand(inherit(makeTapCommand(), print), { hidden: true });
+  program.hook("preAction", (_, action) => {
+    if (isKubectls) action.setOptionValue("kubectl" satisfies keyof KubeconfigChoice, true);
+  });
   try {
     await program.parseAsync([...args], { from: "user" });
     return status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    console.error(`tendril: ${errorMessage(error)}`);
-    if (error instanceof TendrilError && error.details !== undefined) console.error(error.details);
+    console.error(named(`tendril: ${errorMessage(error)}`));
+    if (error instanceof TendrilError && error.details !== undefined) console.error(named(error.details));
     return 1;
   }
 }
 
-/** A command that was made apart does not take over how the program ends. */
-function inherit(command: Command): Command {
-  command.exitOverride();
-  for (const child of command.commands) inherit(child);
+type Print = Required<Pick<OutputConfiguration, "writeOut" | "writeErr">>;
+
+/** A command that was made apart does not take over how the program ends, nor how it prints its help. */
+function inherit(command: Command, print: Print): Command {
+  command.exitOverride().configureOutput(print);
+  for (const child of command.commands) inherit(child, print);
   return command;
+}
+
+/** The program's name as its user has typed it, in help and messages. */
+export function asKubectls(text: string): string {
+  return text.replace(/(?<=^|[\s("`])tendril(?=:? [a-z[<-])/gm, "kubectl tendril");
 }

@@ -9,7 +9,7 @@ import { StoreUnavailableError } from "../store/store.ts";
 import type { JudgedHop, JudgedLeg } from "../trace/judge.ts";
 import { addressesIn, type Place, type Trace, trace } from "../trace/trace.ts";
 import type { Cluster } from "../trace/walk.ts";
-import { chooseStore, STORE_HELP, type StoreChoice, withCluster, withStoreOptions } from "./cluster-access.ts";
+import { namedStore, STORE_HELP, type StoreChoice, withCluster, withStoreOptions } from "./cluster-access.ts";
 import { shortId } from "./get-tables.ts";
 import { type Format, formatDocument, isDocument, outputOption, paint } from "./output.ts";
 import { clusterOf, readDocuments } from "./trace-cluster.ts";
@@ -153,7 +153,7 @@ function placeOf({ name, netns }: FoundEnd, address: string): Place {
 
 /** Without a store the way is followed all the same. */
 async function readCluster(options: StoreChoice, status: AgentStatus | undefined): Promise<Cluster | undefined> {
-  if (!hasStore(options)) return undefined;
+  if (namedStore(options, process.env) === undefined) return undefined;
   try {
     return await withCluster(options, async (cluster) =>
       clusterOf(await readDocuments(cluster), status?.node || undefined),
@@ -162,16 +162,6 @@ async function readCluster(options: StoreChoice, status: AgentStatus | undefined
     if (!(error instanceof StoreUnavailableError)) throw error;
     console.error(`tendril: ${error.message}; the way is followed without it`);
     return undefined;
-  }
-}
-
-function hasStore(options: StoreChoice): boolean {
-  try {
-    chooseStore(options, process.env);
-    return true;
-  } catch (error) {
-    if (error instanceof ConfigError || !(error instanceof TendrilError)) throw error;
-    return false;
   }
 }
 

@@ -36,6 +36,12 @@ export const ownTypes = [GATEWAY] as const;
  */
 export const EXECUTABLE = "tendril";
 
+/**
+ * The name under which kubectl finds the program, as its command `kubectl tendril`.
+ * @see https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/
+ */
+export const KUBECTL_PLUGIN = "kubectl-tendril";
+
 /** Which plugin the executable is under a name; undefined where the configuration has to tell. */
 export function typeNamed(name: string): PluginType | undefined {
   return name === EXECUTABLE ? undefined : pluginTypes.find((type) => type === name);

@@ -190,21 +190,21 @@ function accessOf(rest: string, { server, context }: KubernetesStoreOptions, { f
   if (path !== "" && !path.startsWith("/")) {
     throw new ConfigError(field, "must name a kubeconfig by its whole path, or none in a pod", { value: url });
   }
-  const kubeconfig = path === "" ? ownKubeconfig(process.env) : path;
-  if (kubeconfig === undefined && context !== undefined) {
-    throw new ConfigError("storeOptions.context", "is for a kubeconfig alone");
+  const files = path === "" ? ownKubeconfigs(process.env) : [path];
+  if (files.length === 0) {
+    if (context !== undefined) throw new ConfigError("storeOptions.context", "is for a kubeconfig alone");
+    return podAccess(process.env, servers);
   }
-  return kubeconfig === undefined
-    ? podAccess(process.env, servers)
-    : kubeconfigAccess(kubeconfig, { context, servers });
+  return kubeconfigAccess(files, { context, servers, named: path === "" ? "KUBECONFIG" : field });
 }
 
-/** The kubeconfig that kubectl would take; undefined in a pod, and where there is none. */
-function ownKubeconfig({ KUBERNETES_SERVICE_HOST, KUBECONFIG, HOME }: NodeJS.ProcessEnv): string | undefined {
-  if (KUBERNETES_SERVICE_HOST) return undefined;
-  if (KUBECONFIG) return KUBECONFIG;
-  const path = `${HOME}/.kube/config`;
-  return readTextIfExists(path) === undefined ? undefined : path;
+/** The kubeconfigs that kubectl would take: none in a pod that names none, and where there is none. */
+export function ownKubeconfigs(env: Readonly<Record<string, string | undefined>>): readonly string[] {
+  const { KUBERNETES_SERVICE_HOST, KUBECONFIG, HOME } = env;
+  const named = KUBECONFIG?.split(":").filter((path) => path !== "") ?? [];
+  if (named.length > 0 || KUBERNETES_SERVICE_HOST) return named;
+  const path = HOME ? `${HOME}/.kube/config` : undefined;
+  return path === undefined || readTextIfExists(path) === undefined ? [] : [path];
 }
 
 /** Hosts with their ports, parted by commas. An IPv6 address is in brackets. */

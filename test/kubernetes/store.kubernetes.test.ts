@@ -36,7 +36,7 @@ storeConformance(
       KINDS.map((kind) => anyResource(TEST_GROUP, kind, `Test${kind}`)),
     );
     const resources = Object.fromEntries(KINDS.map((kind) => [kind, customResource(kind, `Test${kind}`, TEST_GROUP)]));
-    const source = kubeconfigAccess(server.kubeconfig);
+    const source = kubeconfigAccess([server.kubeconfig]);
     return {
       client: () => new KubernetesStore({ source, resources, timeout: 5000 }),
       stop: server.stop,
@@ -69,7 +69,7 @@ describe("the cluster's documents in Kubernetes", () => {
   let server: ApiServer;
   const stores: KubernetesStore[] = [];
   const open = (options: Partial<ConstructorParameters<typeof KubernetesStore>[0]> = {}) => {
-    const store = new KubernetesStore({ source: kubeconfigAccess(server.kubeconfig), ...options });
+    const store = new KubernetesStore({ source: kubeconfigAccess([server.kubeconfig]), ...options });
     stores.push(store);
     return store;
   };

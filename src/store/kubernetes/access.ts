@@ -18,12 +18,23 @@ export interface Access {
     readonly cert?: string;
     readonly key?: string;
     readonly rejectUnauthorized?: false;
+    /** That the server's certificate is for; the URL's host unless given. */
+    readonly serverName?: string;
   };
   readonly token?: string;
+  /** Of each request. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** URL of a proxy; else the environment's variables for proxies count. */
+  readonly proxy?: string;
+  /** Where things lie that are named without a namespace; `default` unless given. */
+  readonly namespace?: string;
 }
 
-/** Reads it as it is now. Throws ConfigError, and FileError for a file that cannot be read. */
-export type AccessSource = () => Access;
+/**
+ * Reads it as it is now; `isRefused` says that what it gave before is not taken any more. Throws ConfigError, FileError for a
+ * file that cannot be read, and TendrilError for a program that gives no credentials.
+ */
+export type AccessSource = (isRefused?: boolean) => Access;
 
 /** What every pod with a service account finds. */
 const ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount";

@@ -5,7 +5,7 @@
  * @see https://kubernetes.io/docs/reference/using-api/api-concepts/
  */
 
-import { TendrilError } from "../../core/errors.ts";
+import { errorMessage, TendrilError } from "../../core/errors.ts";
 import { isRefusal } from "../refusal.ts";
 import { sleep } from "../sleep.ts";
 import { StoreUnavailableError } from "../store.ts";
@@ -153,7 +153,7 @@ export class ApiClient {
       if (status === UNAUTHORIZED && isKnown) {
         // A token may have been renewed since it was read.
         isKnown = false;
-        this.#reread();
+        this.#reread(true);
       } else if (isTurnedAway(request, response)) {
         await sleep(pauseOf(response), signal);
         if (signal.aborted) throw unavailable(request, said.message);
@@ -170,18 +170,18 @@ export class ApiClient {
     if (performance.now() - this.#readAt > REREAD) this.#reread();
     let cause: unknown;
     for (let tried = 0; tried < this.#access.servers.length; tried++) {
-      const { servers, tls, token } = this.#access;
-      const query = request.query === undefined ? "" : `?${new URLSearchParams(request.query)}`;
-      const url = `${servers[this.#server % servers.length]}${request.path}${query}`;
+      const { tls, proxy } = this.#access;
       const { body, contentType = "application/json", accept = "application/json" } = request;
       const headers = {
+        ...this.#headers(),
         Accept: accept,
         ...(body !== undefined && { "Content-Type": contentType }),
-        ...(token !== undefined && { Authorization: `Bearer ${token}` }),
       };
+      const method = request.method ?? "GET";
       const text = body === undefined ? null : JSON.stringify(body);
+      const more = { signal, tls, timeout: false, ...(proxy !== undefined && { proxy }) } as const;
       try {
-        return await fetch(url, { method: request.method ?? "GET", headers, body: text, signal, tls, timeout: false });
+        return await fetch(this.#url(request), { method, headers, body: text, ...more });
       } catch (error) {
         cause = error;
         this.#failed();
@@ -189,6 +189,17 @@ export class ApiClient {
       }
     }
     throw unavailable(request, undefined, cause);
+  }
+
+  #url({ path, query }: ApiRequest): string {
+    const { servers } = this.#access;
+    return `${servers[this.#server % servers.length]}${path}${query === undefined ? "" : `?${new URLSearchParams(query)}`}`;
+  }
+
+  /** Who it is that asks. */
+  #headers(): Record<string, string> {
+    const { token, headers } = this.#access;
+    return { ...headers, ...(token !== undefined && { Authorization: `Bearer ${token}` }) };
   }
 
   async #read<T>(request: ApiRequest, read: () => Promise<T>): Promise<T> {
@@ -207,11 +218,11 @@ export class ApiClient {
   }
 
   /** What cannot be read at the moment, such as a file that is being written, stays as it was. */
-  #reread(): void {
+  #reread(isRefused = false): void {
     this.#readAt = performance.now();
     let access: Access;
     try {
-      access = this.#source();
+      access = this.#source(isRefused);
     } catch (error) {
       if (error instanceof TendrilError) return;
       throw error;
@@ -239,10 +250,35 @@ function describe({ method, path }: ApiRequest): string {
 
 function unavailable(request: ApiRequest, message?: string, cause?: unknown): StoreUnavailableError {
   if (message === undefined) {
-    return new StoreUnavailableError(`The API server does not answer ${describe(request)}`, { cause });
+    const why = certificateProblem(cause);
+    if (why === undefined) {
+      return new StoreUnavailableError(`The API server does not answer ${describe(request)}`, { cause });
+    }
+    return new StoreUnavailableError(`The API server's certificate is not taken: ${why}`, {
+      cause,
+      details:
+        "It has to be of the authority that is named (certificate-authority), and for the host of the server's URL or for tls-server-name.",
+    });
   }
   return new StoreUnavailableError(`The API server cannot serve ${describe(request)}: ${message}`);
 }
+
+/** What is wrong with the certificate of a server, where that is what is wrong. */
+function certificateProblem(cause: unknown): string | undefined {
+  if (!(cause instanceof Error) || !("code" in cause)) return undefined;
+  const code = String(cause.code);
+  const isOne = CERTIFICATE_PROBLEMS.has(code) || code.startsWith("CERT_") || code.startsWith("ERR_TLS_CERT_");
+  return isOne ? `${errorMessage(cause)} (${code})` : undefined;
+}
+
+/** As OpenSSL's verification names them, beside those that begin with CERT_. @see openssl-verification-options(1) */
+const CERTIFICATE_PROBLEMS: ReadonlySet<string> = new Set([
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
 
 /** A Status, or the few words that stand for one. */
 async function statusOf(response: Response): Promise<ApiStatus> {
