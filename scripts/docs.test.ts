@@ -43,7 +43,7 @@ for (const document of documents) {
     });
 
     test("commands that it names exist", () => {
-      const named = [...text.matchAll(/(?:^|`|\/)tendril ([a-z]+)(?: ([a-z]+))?/gm)];
+      const named = [...text.matchAll(/(?:^|`|\/|kubectl )tendril ([a-z]+)(?: ([a-z]+))?/gm)];
       const wrong = named.filter(([, verb = "", next = ""]) =>
         verb === "lab" && next !== "" ? !labVerbs.includes(next) : !known.includes(verb),
       );

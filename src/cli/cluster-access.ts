@@ -15,6 +15,7 @@ export const DEFAULT_AGENT_CONFIG = "/etc/tendril/agent.yaml";
 
 /** By what a command is told of a cluster in Kubernetes, as kubectl is. */
 export interface KubeconfigChoice {
+  readonly storeOption?: Readonly<Record<string, string>>;
   readonly kubeconfig?: string;
   readonly context?: string;
   /** Called as kubectl's plugin: what kubectl speaks to goes before what this node's agent has. */
@@ -23,25 +24,28 @@ export interface KubeconfigChoice {
 
 export interface StoreChoice extends KubeconfigChoice {
   readonly store?: string;
-  readonly storeOption?: Readonly<Record<string, string>>;
 }
 
 /** The options by which a command is told of a cluster in Kubernetes. */
 export function withKubeconfigOptions(command: Command): Command {
   return command
     .option("--kubeconfig <file>", "the cluster of this kubeconfig, by its API server")
-    .option("--context <name>", "that of another context than the kubeconfig's current one");
+    .option("--context <name>", "that of another context than the kubeconfig's current one")
+    .option(
+      "--store-option <name=value>",
+      "server, context or namespace of a Kubernetes; prefix, ca, cert, key, user or passwordFile of an etcd",
+      collectPair,
+    );
 }
 
 /** The options by which a command is told of a store. */
 export function withStoreOptions(command: Command): Command {
-  return withKubeconfigOptions(command)
-    .option("--store <url>", "the cluster's store (default: TENDRIL_STORE, else that of the agent's configuration)")
-    .option(
-      "--store-option <name=value>",
-      "prefix, ca, cert, key, user or passwordFile of an etcd; server, context or namespace of a Kubernetes",
-      collectPair,
-    );
+  return withKubeconfigOptions(
+    command.option(
+      "--store <url>",
+      "the cluster's store (default: TENDRIL_STORE, else that of the agent's configuration)",
+    ),
+  );
 }
 
 /** Pairs such as `key=value` of an option that may be given several times. */
@@ -105,7 +109,7 @@ export function isOfKubectl({ kubeconfig, context, kubectl = false }: Kubeconfig
 }
 
 /** The store of the cluster that kubectl speaks to. Throws ConfigError for options that cannot be used. */
-export function kubeconfigStore(choice: StoreChoice): ChosenStore {
+export function kubeconfigStore(choice: KubeconfigChoice): ChosenStore {
   const { kubeconfig, context } = choice;
   return {
     url: kubeconfig ? `kubernetes:${resolve(kubeconfig)}` : "kubernetes:",
@@ -114,7 +118,7 @@ export function kubeconfigStore(choice: StoreChoice): ChosenStore {
   };
 }
 
-function givenOptions({ storeOption }: StoreChoice): StoreOptions {
+function givenOptions({ storeOption }: KubeconfigChoice): StoreOptions {
   return storeOption === undefined ? {} : storeOptions(storeOption, "--store-option");
 }
 

@@ -18,6 +18,7 @@ import { poolCommand } from "./pool.ts";
 import { reservationCommands } from "./reserve.ts";
 import { statusCommand } from "./status.ts";
 import { traceCommand } from "./trace.ts";
+import { tracePartCommand } from "./trace-part.ts";
 import { uninstallCommand } from "./uninstall.ts";
 
 /**
@@ -57,7 +58,8 @@ export async function runCli(args: readonly string[], isKubectls = false): Promi
   program.configureOutput(print);
   for (const command of [...networkCommands(), ...cluster, labCommand(exit)])
     program.addCommand(inherit(command, print));
-  program.addCommand(inherit(makeTapCommand(), print), { hidden: true });
+  for (const command of [makeTapCommand(), tracePartCommand()])
+    program.addCommand(inherit(command, print), { hidden: true });
   program.hook("preAction", (_, action) => {
     if (isKubectls) action.setOptionValue("kubectl" satisfies keyof KubeconfigChoice, true);
   });

@@ -84,18 +84,29 @@ export function reservationTable(now: number): RowTable<ReservationRecord> {
   };
 }
 
-export const podTable: RowTable<AgentPod> = {
-  heading: ["POD", "ADDRESSES", "INTERFACE", "NETWORK", "CONTAINER"],
-  wide: ["NETNS"],
-  cells: (_, { podNamespace, podName, containerId, addresses, ifname, network }) => [
-    podName === undefined ? "-" : `${podNamespace ?? "default"}/${podName}`,
-    listCell(addresses),
-    cellOf(ifname || undefined),
-    cellOf(network || undefined),
-    shortId(containerId),
-  ],
-  wideCells: (_, { netns }) => [cellOf(netns || undefined)],
-};
+/** A pod, with its node where those of several are shown. */
+export type ShownPod = AgentPod & { readonly node?: string };
+
+export function podTable(hasNodes: boolean): RowTable<ShownPod> {
+  return {
+    heading: ["POD", ...(hasNodes ? ["NODE"] : []), "ADDRESSES", "INTERFACE", "NETWORK", "CONTAINER"],
+    wide: ["NETNS"],
+    cells: (_, pod) => [
+      podName(pod) ?? "-",
+      ...(hasNodes ? [cellOf(pod.node)] : []),
+      listCell(pod.addresses),
+      cellOf(pod.ifname || undefined),
+      cellOf(pod.network || undefined),
+      shortId(pod.containerId),
+    ],
+    wideCells: (_, { netns }) => [cellOf(netns || undefined)],
+  };
+}
+
+/** Namespace and name; undefined for a container that is no pod's. */
+export function podName({ podNamespace, podName: name }: AgentPod): string | undefined {
+  return name === undefined ? undefined : `${podNamespace ?? "default"}/${name}`;
+}
 
 /** As container runtimes abbreviate the IDs that they choose; another one is told whole. */
 export function shortId(containerId: string): string {

@@ -1,11 +1,21 @@
-/** `tendril get`: what the cluster's store has, and the pods of this node. */
+/** `tendril get`: what the cluster's store has, and the pods of this node, or of all. */
 
 import { Argument, Command } from "commander";
 import { agentStatus } from "../cni/agent-client.ts";
 import { TendrilError } from "../core/errors.ts";
 import type { Collection } from "../store/collection.ts";
+import { withAgents } from "./agents.ts";
 import { STORE_HELP, type StoreChoice, withCluster, withStoreOptions } from "./cluster-access.ts";
-import { blockTable, nodeTable, podTable, poolTable, type RowTable, reservationTable } from "./get-tables.ts";
+import {
+  blockTable,
+  nodeTable,
+  podName,
+  podTable,
+  poolTable,
+  type RowTable,
+  reservationTable,
+  type ShownPod,
+} from "./get-tables.ts";
 import { FORMATS, type Format, formatDocument, formatTable, isDocument, outputOption, type Print } from "./output.ts";
 
 const KINDS = ["nodes", "pools", "blocks", "pods", "reservations"] as const;
@@ -25,7 +35,9 @@ export interface Question extends Options {
 export function getCommand(): Command {
   return withStoreOptions(
     new Command("get")
-      .description("show nodes, pools, blocks and reservations of the cluster, or the pods of this node")
+      .description(
+        "show nodes, pools, blocks and reservations of the cluster, or the pods of this node, by its API server of all",
+      )
       .addArgument(new Argument("<kind>", "what to show").choices(KINDS))
       .argument("[name]", "one of them")
       .addOption(outputOption(...FORMATS))
@@ -76,14 +88,22 @@ export async function get(question: Question, signal: AbortSignal, print: Print)
 
 async function getPods(question: Question, print: Print): Promise<void> {
   if (question.watch) {
-    throw new TendrilError("Pods cannot be watched", { details: "Their agent tells of them when it is asked." });
+    throw new TendrilError("Pods cannot be watched", { details: "Their agents tell of them when they are asked." });
   }
-  const { pods } = await agentStatus();
-  const named = pods.map((pod) => {
-    const { podName, podNamespace, containerId } = pod;
-    return [podName === undefined ? containerId : `${podNamespace ?? "default"}/${podName}`, pod] as const;
+  await withAgents(question, async (agents) => {
+    const show = (pods: readonly ShownPod[]) => {
+      const named = pods.map((pod) => [podName(pod) ?? pod.containerId, pod] as const);
+      printAll(podTable(agents !== undefined), chosen(named, question), question, print);
+    };
+    if (agents === undefined) {
+      show((await agentStatus()).pods);
+      return;
+    }
+    const answers = await agents.statuses();
+    show(answers.flatMap(({ node, status }) => (status?.pods ?? []).map((pod) => ({ node, ...pod }))));
+    const silent = answers.flatMap(({ node, error }) => (error === undefined ? [] : [`"${node}": ${error.message}`]));
+    if (silent.length > 0) throw new TendrilError(`Some pods are missing, those of node ${silent.join("; ")}`);
   });
-  printAll(podTable, chosen(new Map(named), question), question, print);
 }
 
 async function follow<T extends object>(
@@ -95,7 +115,7 @@ async function follow<T extends object>(
 ): Promise<void> {
   if (!question.watch) {
     const documents = await collection.list();
-    const values = new Map([...documents].map(([name, { value }]) => [name, value]));
+    const values = [...documents].map(([name, { value }]) => [name, value] as const);
     printAll(await table(), chosen(values, question), question, print);
     return;
   }
@@ -111,25 +131,28 @@ async function follow<T extends object>(
 /** By the numbers in names: node2 before node10, and blocks in the order of their addresses. */
 const NATURAL = new Intl.Collator("en", { numeric: true });
 
-/** All, or the one that has been named. */
-function chosen<T>(values: ReadonlyMap<string, T>, { kind, name }: Question): ReadonlyMap<string, T> {
+/** Values by their names; a pod has one for each of its interfaces. */
+type Named<T> = readonly (readonly [string, T])[];
+
+/** All, or those of the one that has been named. */
+function chosen<T>(values: Named<T>, { kind, name }: Question): Named<T> {
   if (name === undefined) return values;
-  const value = values.get(name);
-  if (value !== undefined) return new Map([[name, value]]);
-  const details = values.size === 0 ? `There are no ${kind}.` : `There are ${[...values.keys()].join(", ")}.`;
+  const found = values.filter(([key]) => key === name);
+  if (found.length > 0) return found;
+  const details = values.length === 0 ? `There are no ${kind}.` : `There are ${values.map(([key]) => key).join(", ")}.`;
   throw new TendrilError(`There is no "${name}" among the ${kind}`, { details });
 }
 
 function printAll<T extends object>(
   table: RowTable<T>,
-  values: ReadonlyMap<string, T>,
+  values: Named<T>,
   { kind, name, output }: Question,
   print: Print,
 ): void {
-  const entries = [...values].sort(([a], [b]) => NATURAL.compare(a, b));
+  const entries = values.toSorted(([a], [b]) => NATURAL.compare(a, b));
   if (isDocument(output)) {
     const list = entries.map(([key, value]) => ({ name: key, ...value }));
-    print(formatDocument(name === undefined ? list : list[0], output));
+    print(formatDocument(name !== undefined && list.length === 1 ? list[0] : list, output));
   } else if (entries.length === 0) {
     print(`There are no ${kind}.`);
   } else {

@@ -79,12 +79,14 @@ test("pods are told by their names, else by their containers", async () => {
     addresses: ["10.1.0.2"],
   };
   served = { ...READY, pods: [{ ...pod, podNamespace: "default", podName: "web" }, pod] };
-  const rows = (await ask()).pods.map((one) => podTable.cells("", one));
+  const rows = (await ask()).pods.map((one) => podTable(false).cells("", one));
   expect(rows).toEqual([
     ["default/web", "10.1.0.2", "eth0", "n", "0123456789abc"],
     ["-", "10.1.0.2", "eth0", "n", "0123456789abc"],
   ]);
-  expect(podTable.cells("", { ...pod, containerId: "a-name-of-somebody", netns: "" })).toContain("a-name-of-somebody");
+  expect(podTable(false).cells("", { ...pod, containerId: "a-name-of-somebody", netns: "" })).toContain(
+    "a-name-of-somebody",
+  );
 });
 
 test("an agent of a single machine says so", async () => {

@@ -1,33 +1,75 @@
-/** `tendril status`: how this node is, as its agent sees it; or with a network whether its plugins could serve ADD. */
+/** `tendril status`: how this node is, as its agent sees it, or all nodes of a Kubernetes cluster; or with a network whether its plugins could serve ADD. */
 
 import { Command } from "commander";
 import { agentStatus, NoAgentError } from "../cni/agent-client.ts";
 import type { AgentPeer, AgentProbe, AgentStatus } from "../core/agent-status.ts";
+import { TendrilError } from "../core/errors.ts";
+import { withAgents } from "./agents.ts";
+import { type KubeconfigChoice, withKubeconfigOptions } from "./cluster-access.ts";
 import { networkStatus, VARIABLES } from "./network.ts";
 import { type Format, formatDocument, formatTable, isDocument, listCell, outputOption, paint } from "./output.ts";
 
+interface Options extends KubeconfigChoice {
+  readonly output: Format;
+  readonly node?: string;
+}
+
 export function statusCommand(exit: (status: number) => void): Command {
-  return new Command("status")
-    .description("say how this node is, or whether a network's plugins could serve add now")
-    .argument("[network]", "name of a network, as NETCONFPATH has it; its plugins are asked instead of the agent")
-    .addOption(outputOption("table", "json", "yaml"))
-    .addHelpText("after", `${VARIABLES}\n\nExamples:\n  tendril status -o json\n  tendril status mynet`)
-    .action(async (network: string | undefined, { output }: { readonly output: Format }) => {
-      if (network !== undefined) await networkStatus(network);
-      else exit(await printStatus(output));
+  return withKubeconfigOptions(
+    new Command("status")
+      .description(
+        "say how this node is, or all of a Kubernetes cluster, or whether a network's plugins could serve add now",
+      )
+      .argument("[network]", "name of a network, as NETCONFPATH has it; its plugins are asked instead of the agent")
+      .addOption(outputOption("table", "json", "yaml"))
+      .option("--node <name>", "that node of a Kubernetes cluster, by its API server"),
+  )
+    .addHelpText(
+      "after",
+      `${VARIABLES}\n\nExamples:\n  tendril status -o json\n  tendril status mynet\n  tendril status --context prod --node node7`,
+    )
+    .action(async (network: string | undefined, options: Options) => {
+      if (network === undefined) exit(await printStatus(options));
+      else if (options.kubeconfig || options.context || options.node) {
+        throw new TendrilError(
+          "A network's plugins are those of this machine: a network and a cluster are not asked in one",
+        );
+      } else await networkStatus(network);
     });
 }
 
-/** Returns the status to exit with: 0 for a node that is ready. */
-async function printStatus(output: Format): Promise<number> {
+/** Returns the status to exit with: 0 for nodes that are ready. */
+function printStatus(options: Options): Promise<number> {
+  const { node, output } = options;
+  const choice = node === undefined ? options : { ...options, kubectl: true };
+  return withAgents(choice, async (agents) => {
+    if (agents === undefined) return await printOwnStatus(output);
+    const answers = node === undefined ? await agents.statuses() : [{ node, status: await agents.status(node) }];
+    const shown = answers.map(({ node: name, status, error }) =>
+      status === undefined ? { node: name, ready: false, problems: problemsOf(error) } : status,
+    );
+    const lines = answers.map(({ node: name, status, error }) =>
+      status === undefined ? [paint("bad", `Node ${name} does not tell: ${error.message}`)] : statusLines(status),
+    );
+    const text = lines.map((one) => one.join("\n")).join("\n\n");
+    console.log(isDocument(output) ? formatDocument(node === undefined ? shown : shown[0], output) : text);
+    return shown.every(({ ready }) => ready) ? 0 : 1;
+  });
+}
+
+function problemsOf({ message, details }: TendrilError): string[] {
+  return [message, ...(details === undefined ? [] : [details])];
+}
+
+/** The same, of this node's agent. */
+async function printOwnStatus(output: Format): Promise<number> {
   try {
     const status = await agentStatus();
     console.log(isDocument(output) ? formatDocument(status, output) : statusLines(status).join("\n"));
     return status.ready ? 0 : 1;
   } catch (error) {
     if (!(error instanceof NoAgentError) || !isDocument(output)) throw error;
-    const { message, details } = error;
-    console.log(formatDocument({ ready: false, problems: [message, details] }, output));
+    console.log(formatDocument({ ready: false, problems: problemsOf(error) }, output));
     return 1;
   }
 }

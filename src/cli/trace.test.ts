@@ -2,8 +2,9 @@ import { describe, expect, test } from "bun:test";
 import type { AgentStatus } from "../core/agent-status.ts";
 import { ConfigError } from "../core/errors.ts";
 import { judgeLeg } from "../trace/judge.ts";
-import { findEnd, pairsOf, splitPort, traceLines } from "./trace.ts";
+import { traceLines } from "./trace.ts";
 import { type ClusterDocuments, clusterOf } from "./trace-cluster.ts";
+import { findEnd, pairsOf, splitPort } from "./trace-ends.ts";
 
 const pod = (name: string, containerId: string, addresses: string[]) => ({
   owner: containerId,

@@ -15,6 +15,7 @@ export type Hop =
   | FilterHop
   | NodeHop
   | BeyondHop
+  | UnreadHop
   | DestinationHop;
 
 interface Placed {
@@ -53,6 +54,8 @@ export interface LinkHop extends Placed {
   readonly name: string;
   /** As ip-link(8) names it. */
   readonly type?: string;
+  /** There is no link of this name and type. */
+  readonly missing?: true;
   /** Set up by its administrator. */
   readonly up: boolean;
   /** The other end is there and up too. */
@@ -108,6 +111,8 @@ export interface ForwardHop extends Placed {
 export interface FilterHop extends Placed {
   readonly kind: "filter";
   readonly verdict: HookVerdict;
+  /** Which packet it is about when that is a tunnel's, which has the other one in it; such as `UDP to port 4789`. */
+  readonly outer?: string;
 }
 
 /** The node that has the destination by the cluster's documents, and the one that the packet goes to. */
@@ -118,6 +123,8 @@ export interface NodeHop extends Placed {
   readonly owner?: { readonly name: string; readonly prefix: string; readonly gone: boolean };
   /** The node's address that the packet is sent to; absent where it is sent to no gateway. */
   readonly remote?: string;
+  /** The tunnel that it is sent into; absent when it is sent as it is. */
+  readonly tunnel?: Tunnel;
   /** Whose that is. */
   readonly leadsTo?: string;
   /** The node of this host, where it is known. */
@@ -126,6 +133,18 @@ export interface NodeHop extends Placed {
   readonly known: boolean;
   /** Whether it is an address of no pool, so that the packet leaves the cluster. */
   readonly outside: boolean;
+}
+
+export interface Tunnel {
+  readonly name: string;
+  /** As ip-link(8) names it. */
+  readonly type: string;
+}
+
+/** The packet goes on to a node of which nothing can be read. */
+export interface UnreadHop extends Placed {
+  readonly kind: "unread";
+  readonly why: string;
 }
 
 /** What lies behind cannot be read from here. */

@@ -61,6 +61,8 @@ export function judgeHop(hop: Hop): Judgement {
       return judgeNode(hop);
     case "beyond":
       return unknown(`What lies behind "${hop.link}" cannot be read here`);
+    case "unread":
+      return unknown(`It goes on here, but what is here cannot be read: ${hop.why}`);
     case "destination":
       return judgeDestination(hop);
   }
@@ -95,7 +97,8 @@ function judgeRoute({ destination, source, from, way, refusal }: RouteHop): Judg
   return wrong(`There is no route to ${destination}${why}`, isInput ? RECONCILE : ATTACH_AGAIN);
 }
 
-function judgeLink({ name, up, carrier }: LinkHop): Judgement {
+function judgeLink({ name, type, missing, up, carrier }: LinkHop): Judgement {
+  if (missing) return wrong(`There is no link "${name}" of type ${type}, which it would come in by`, RECONCILE);
   if (!up) return wrong(`Link "${name}" is down`, `ip link set ${name} up`);
   if (!carrier) return wrong(`Link "${name}" is up, but its other end is down or gone`, "Set the other end up");
   return ok(`link "${name}" is up`);
@@ -150,22 +153,26 @@ function judgeForward({ family, link, on }: ForwardHop): Judgement {
     : wrong(`What comes by "${link}" is not forwarded in IPv${family}`, `sysctl -w ${sysctl}=1`);
 }
 
-function judgeFilter({ verdict: { hook, outcome, by, rewrites } }: FilterHop): Judgement {
+function judgeFilter({ verdict: { hook, outcome, by, rewrites }, outer }: FilterHop): Judgement {
   const place = by === undefined ? "" : `chain ${by.chain}`;
+  const packet = outer ?? "it";
   if (outcome === "pass") {
-    return ok(`rules at ${hook} let it pass${rewrites === undefined ? "" : ` and rewrite it: ${rewrites}`}`);
+    return ok(`rules at ${hook} let ${packet} pass${rewrites === undefined ? "" : ` and rewrite it: ${rewrites}`}`);
   }
   if (outcome === "unknown") {
-    return unknown(`Whether rules at ${hook} let it pass cannot be told: ${place}: ${by?.rule ?? "its policy"}`);
+    return unknown(`Whether rules at ${hook} let ${packet} pass cannot be told: ${place}: ${by?.rule ?? "its policy"}`);
   }
+  const dropped = `${outer === undefined ? "Dropped" : `${outer} is dropped`} at ${hook}`;
   if (by?.rule === undefined) {
     return wrong(
-      `Dropped at ${hook} by the policy of ${place}`,
-      "Let a rule of it accept the packet; for the mark of what we accept see tendril doctor",
+      `${dropped} by the policy of ${place}`,
+      outer === undefined
+        ? "Let a rule of it accept the packet; for the mark of what we accept see tendril doctor"
+        : "Let a rule of it accept what nodes send each other in the tunnel",
     );
   }
   return wrong(
-    `Dropped at ${hook} in ${place} by: ${by.rule}`,
+    `${dropped} in ${place} by: ${by.rule}`,
     `nft -a list chain ${by.chain.replaceAll('"', "")} shows it with its handle; delete it if it is not meant`,
   );
 }

@@ -15,6 +15,8 @@ export interface Packet {
   /** Names of links; absent at hooks that do not know them. */
   readonly input?: string;
   readonly output?: string;
+  /** Whether it is for the host itself. */
+  readonly isForHost?: boolean;
   /** Whether it opens a connection, or belongs to one. */
   readonly state: "new" | "established";
   /** Undefined when a rule that cannot be decided on may have changed it. */
@@ -79,8 +81,9 @@ function fieldOf(key: NftKey, packet: Packet): Value | typeof ABSENT {
       return protocol === "icmp" ? ABSENT : packet.sourcePort;
     case "icmp type":
       return inFamily(4, protocol === "icmp" ? (packet.state === "new" ? "echo-request" : "echo-reply") : undefined);
-    // Neither end is the host's own, else it would not be forwarded.
     case "fib daddr type":
+      return packet.isForHost ? "local" : "unicast";
+    // The host's own packets are not looked at.
     case "fib saddr type":
       return "unicast";
     default:

@@ -9,7 +9,8 @@ import { addChain } from "../linux/nftables/chain.ts";
 import { addRule } from "../linux/nftables/rule.ts";
 import { addTable, deleteTable } from "../linux/nftables/table.ts";
 import { type NetfilterNetns, netfilterNamespaces } from "../linux/nftables/test-support/netfilter.ts";
-import { addressesIn, type TraceQuestion, trace } from "./trace.ts";
+import { judgeHop } from "./judge.ts";
+import { addressesIn, type PartQuestion, type TraceQuestion, trace, tracePart } from "./trace.ts";
 import type { Cluster } from "./walk.ts";
 
 const namespaces = netfilterNamespaces();
@@ -276,6 +277,68 @@ kernelTest("a pod of another node is followed into the tunnel, to the node that 
   expect(wrongIn(stage, far)).toBe('node1: Tunnel "vx0" has no forwarding entry for 02:00:00:00:03:02');
   stage.host.sh("ip neigh del 10.9.1.0 dev vx0");
   expect(wrongIn(stage, far)).toBe('node1: Tunnel "vx0" has no neighbour entry for 10.9.1.0, and tunnels do not ask');
+});
+
+kernelTest("what comes from another node is followed out of the tunnel to the pod, and its answer's end", () => {
+  const stage = twoPods();
+  const { host, a } = stage;
+  host.sh(`ip link add up0 type veth peer name up1; ip link set up0 up; ip link set up1 up
+    ip addr add 192.0.2.1/24 dev up0
+    ip link add vx0 type vxlan id 7 dstport 4790 local 192.0.2.1 nolearning; ip link set vx0 up
+    ip route add 10.9.1.0/26 via 10.9.1.0 dev vx0 onlink; ip route add 10.9.2.0/26 via 192.0.2.3`);
+  const arrival = { sender: "192.0.2.2", receiver: "192.0.2.1", tunnel: { name: "vx0", type: "vxlan" } };
+  const part = (source: string, more: Partial<PartQuestion> = {}) =>
+    inNetns(host.netns, () =>
+      tracePart({
+        node: "node1",
+        from: { name: "far", address: source },
+        to: { name: "a", address: "10.9.0.2", netns: namedNetnsPath(a.name) },
+        isAnswer: false,
+        arrival,
+        ...more,
+      }),
+    ).map((hop) => ({ ...hop, ...judgeHop(hop) }));
+  const wrong = (...given: Parameters<typeof part>) => part(...given).find(({ state }) => state !== "ok")?.text;
+  const ways = ["link", "link", "forward", "route", "link", "neighbour", "link", "destination"];
+  for (const isAnswer of [false, true]) {
+    const hops = part("10.9.1.5", { isAnswer, port: 80 });
+    expect(hops.map(({ kind }) => kind)).toEqual(ways as typeof ways & (typeof hops)[number]["kind"][]);
+    // Nobody listens; an answer is waited for by who has asked.
+    const found = hops.map(({ state }) => state).filter((state) => state !== "ok");
+    expect(found).toEqual(isAnswer ? [] : ["wrong"]);
+  }
+  const direct = { sender: "192.0.2.3", receiver: "192.0.2.1" };
+  expect(part("10.9.2.5", { arrival: direct }).map(({ kind }) => kind)).toEqual(ways.slice(1) as never[]);
+  expect(wrong("10.9.2.5", { arrival: direct })).toBeUndefined();
+  expect(wrong("10.9.1.5", { arrival: { ...arrival, sender: "203.0.113.1" } })).toBe(
+    "There is no route to 203.0.113.1",
+  );
+  const lost = { ...arrival, tunnel: { name: "vx1", type: "vxlan" } };
+  expect(wrong("10.9.1.5", { arrival: lost })).toBe('There is no link "vx1" of type vxlan, which it would come in by');
+  host.sh("ip route del 10.9.1.0/26; echo 1 >/proc/sys/net/ipv4/conf/vx0/rp_filter");
+  expect(wrong("10.9.1.5")).toStartWith('What comes from 10.9.1.5 is refused by "vx0"');
+  host.sh("ip route add 10.9.1.0/26 via 10.9.1.0 dev vx0 onlink");
+  expect(wrong("10.9.1.5")).toBeUndefined();
+
+  const base = { type: "filter", hook: "input", priority: "filter", policy: "accept" } as const;
+  const table = { family: "inet", name: "other" } as const;
+  const port: NftStatement = { kind: "match", key: "udp dport", value: 4790 };
+  commit(host.netfilter, [
+    addTable(table),
+    addChain({ family: "inet", table: "other", name: "in", base }),
+    ...addRule({
+      family: "inet",
+      table: "other",
+      chain: "in",
+      statements: [port, { kind: "verdict", verdict: "drop" }],
+    }),
+  ]);
+  expect(wrong("10.9.1.5")).toBe(
+    'UDP to port 4790 is dropped at input in chain inet "other" "in" by: udp dport 4790 drop',
+  );
+  commit(host.netfilter, [deleteTable(table)]);
+  host.sh("ip route del 10.9.0.2/32; ip route add 10.9.0.2/32 dev pb");
+  expect(part("10.9.1.5").at(-1)).toMatchObject({ kind: "node", where: "node1", destination: "10.9.0.2" });
 });
 
 needs(

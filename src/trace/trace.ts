@@ -1,9 +1,9 @@
 /** A packet's way from a pod, and that of the answer where the other end is on this host too. */
 
-import type { Leg } from "./hop.ts";
+import type { Hop, Leg } from "./hop.ts";
 import { firstWrong, type JudgedHop, type JudgedLeg, judgeLeg } from "./judge.ts";
 import { View } from "./view.ts";
-import { type Cluster, type End, walk } from "./walk.ts";
+import { type Arrival, type Cluster, type End, walk } from "./walk.ts";
 
 /** An end of the way: of a pod of this host the path of its network namespace. */
 export interface Place {
@@ -47,6 +47,40 @@ export function trace({ from, to, port, cluster }: TraceQuestion): Trace {
     const judged = legs.map(judgeLeg);
     const wrong = firstWrong(judged);
     return { legs: judged, ...(wrong !== undefined && { wrong }) };
+  } finally {
+    for (const one of open) one.close();
+  }
+}
+
+/** What a node is asked of its part of a way. */
+export interface PartQuestion {
+  /** Its name. */
+  readonly node: string;
+  readonly from: Place;
+  readonly to: Place;
+  readonly port?: number | undefined;
+  readonly isAnswer: boolean;
+  /** When the packet comes from another node. */
+  readonly arrival?: Arrival | undefined;
+}
+
+/**
+ * The steps that are this node's, as its kernel has them. An end is here when its namespace is known. Throws KernelError,
+ * UnknownContainerError.
+ */
+export function tracePart({ node, from, to, port, isAnswer, arrival }: PartQuestion): readonly Hop[] {
+  const open: View[] = [];
+  const viewed = (place: Place): End => {
+    if (place.netns === undefined) return end(place);
+    const view = new View(place.name, place.netns);
+    open.push(view);
+    return { ...end(place), view };
+  };
+  try {
+    const host = new View(node);
+    open.push(host);
+    const more = { ...(port !== undefined && { port }), ...(arrival !== undefined && { arrival }) };
+    return walk({ host, from: viewed(from), to: viewed(to), isAnswer, cluster: undefined, ...more }).hops;
   } finally {
     for (const one of open) one.close();
   }

@@ -2,9 +2,10 @@
 
 import { familyOf } from "../core/ip.ts";
 import type { KernelLink } from "../linux/netlink/rtnetlink/link/link.ts";
+import { type At, answers, isBridged, listens, peerOf } from "./at.ts";
 import { verdictAt } from "./filter.ts";
-import type { Hop, Leg, NeighbourHop, NodeHop } from "./hop.ts";
-import { isListening } from "./listening.ts";
+import type { Hop, Leg, NeighbourHop, NodeHop, Tunnel } from "./hop.ts";
+import { nodeHop } from "./node-hop.ts";
 import type { Packet } from "./packet.ts";
 import { asksNobody, hasCarrier, isUp, type View } from "./view.ts";
 
@@ -28,9 +29,20 @@ export interface Cluster {
   readonly self?: string;
 }
 
+/** How a packet comes from another node. */
+export interface Arrival {
+  /** The address of that node that it is sent from, and that of this node that it is sent to. */
+  readonly sender: string;
+  readonly receiver: string;
+  /** As the sender has it; absent when it is sent as it is. */
+  readonly tunnel?: Tunnel | undefined;
+}
+
 export interface WalkQuestion {
   readonly host: View;
-  readonly from: End & { readonly view: View };
+  readonly from: End;
+  /** Absent when the packet comes from a pod of this host. */
+  readonly arrival?: Arrival;
   readonly to: End;
   /** Of TCP; without one the packet is a ping. */
   readonly port?: number;
@@ -41,16 +53,11 @@ export interface WalkQuestion {
 
 /** Follows the packet as far as this host's kernel knows. Throws KernelError, UnknownContainerError. */
 export function walk(question: WalkQuestion): Leg {
-  const { from, to } = question;
+  const { from, to, arrival } = question;
   const walker = new Walker(question);
-  walker.start();
+  if (arrival === undefined) walker.start();
+  else walker.comeIn(arrival);
   return { from: from.name, to: to.name, source: from.address, destination: to.address, hops: walker.hops };
-}
-
-/** A place on the way: a link of a namespace. */
-interface At {
-  readonly view: View;
-  readonly link: KernelLink;
 }
 
 class Walker {
@@ -67,9 +74,9 @@ class Walker {
     const { from, to, host } = this.#question;
     const { view } = from;
     const where = from.name;
-    const own = view.linkOf(from.address);
+    const own = view?.linkOf(from.address);
     this.hops.push({ kind: "source", where, address: from.address, ...(own !== undefined && { link: own }) });
-    if (own === undefined) return;
+    if (view === undefined || own === undefined) return;
     const next = this.#route(where, view, { destination: to.address, source: from.address });
     if (next === undefined) return;
     this.#link(where, next.link);
@@ -78,6 +85,31 @@ class Walker {
     const mac = this.#neighbour(where, at, next.gateway ?? to.address, peer);
     if (peer === undefined) this.hops.push({ kind: "beyond", where, link: next.link.name });
     else this.#enterHost(peer.link, next.gateway === undefined, mac);
+  }
+
+  /** On the host, from another node: by the link that the way back leads to, and out of the tunnel that it was sent into. */
+  comeIn({ sender, receiver, tunnel }: Arrival): void {
+    const { host } = this.#question;
+    const back = host.lookUp({ destination: sender }).route;
+    const link = host.link(back?.outputIndex);
+    if (link === undefined) {
+      this.#route(host.name, host, { destination: sender });
+      return;
+    }
+    this.#link(host.name, link);
+    if (tunnel === undefined) {
+      this.#throughHost(link);
+      return;
+    }
+    const { name, type } = tunnel;
+    const end = host.links.find((one) => one.name === name && one.info?.kind === type);
+    if (end === undefined) {
+      this.hops.push({ kind: "link", where: host.name, name, type, missing: true, up: false, carrier: false });
+      return;
+    }
+    if (type === "vxlan") this.#filterOuter(link.name, { sender, receiver, port: end.info?.vxlan?.port ?? VXLAN_PORT });
+    this.#link(host.name, end);
+    this.#throughHost(end);
   }
 
   /** On the host, by the end of the pod's pair, which may be a bridge's port. */
@@ -125,39 +157,30 @@ class Walker {
       this.#switch(next.link, mac, undefined);
     } else {
       const remote = this.#leave(next.link, next.gateway);
-      const owner = cluster?.ownerOf(to.address);
-      const leadsTo = remote === undefined ? undefined : cluster?.nodeAt(remote);
-      this.hops.push({
-        kind: "node",
-        where,
-        destination: to.address,
-        known: cluster !== undefined,
-        outside: cluster !== undefined && owner === undefined && !cluster.isOfPods(to.address),
-        ...(owner !== undefined && { owner }),
-        ...(remote !== undefined && { remote }),
-        ...(leadsTo !== undefined && { leadsTo }),
-        ...(cluster?.self !== undefined && { self: cluster.self }),
-      });
+      this.hops.push(nodeHop(cluster, { where, destination: to.address, ...remote }));
     }
   }
 
-  /** Out of the host; returns the address of the node that it goes to. */
-  #leave(link: KernelLink, gateway: string | undefined): string | undefined {
+  /** Out of the host; returns the address of the node that it goes to, and the tunnel that it goes by. */
+  #leave(link: KernelLink, gateway: string | undefined): Pick<NodeHop, "remote" | "tunnel"> {
     const { host, to } = this.#question;
     const where = host.name;
     const kind = link.info?.kind ?? "";
+    const by = { tunnel: { name: link.name, type: kind } };
     if (TUNNELS_BY_ADDRESS.has(kind)) {
-      if (gateway !== undefined) this.#underlay(gateway);
-      return gateway;
+      if (gateway === undefined) return by;
+      this.#underlay(gateway);
+      return { remote: gateway, ...by };
     }
     const mac = this.#neighbour(where, { view: host, link }, gateway ?? to.address, undefined);
-    if (kind !== "vxlan") return gateway;
-    if (mac === undefined) return undefined;
+    if (kind !== "vxlan") return gateway === undefined ? {} : { remote: gateway };
+    if (mac === undefined) return by;
     const remote = host.tunnelRemote(link.index, mac);
     const entry = { kind: "forwarding", where, link: link.name, mac } as const;
     this.hops.push({ ...entry, ...(remote !== undefined && { remote }) });
-    if (remote !== undefined) this.#underlay(remote);
-    return remote;
+    if (remote === undefined) return by;
+    this.#underlay(remote);
+    return { remote, ...by };
   }
 
   /** The way of what a tunnel sends. */
@@ -298,28 +321,31 @@ class Walker {
     this.#mark = verdict.mark;
     if (verdict.chains.length > 0) this.hops.push({ kind: "filter", where: host.name, verdict });
   }
-}
 
-/** The other end of a pair, where it is in a namespace. */
-function peerOf({ view, link }: At, other: View): At | undefined {
-  const peer = view.peerIn(other, link);
-  return peer && { view: other, link: peer };
-}
-
-/** Whether who is asked by a link for an address would answer. */
-function answers({ view, link }: At, ip: string): boolean {
-  const own = view.linkOf(ip);
-  if (familyOf(ip) === 6) return own === link.name || view.sysctl(`net/ipv6/conf/${link.name}/proxy_ndp`) === "1";
-  return own !== undefined || view.sysctl(`net/ipv4/conf/${link.name}/proxy_arp`) === "1";
-}
-
-function isBridged(link: KernelLink, peer: KernelLink | undefined): boolean {
-  return link.info?.kind === "bridge" || peer?.master !== undefined;
+  /** The tunnel's own packet, which is for the host. */
+  #filterOuter(input: string, { sender, receiver, port }: { sender: string; receiver: string; port: number }): void {
+    const { host } = this.#question;
+    const packet: Packet = {
+      family: familyOf(receiver),
+      source: sender,
+      destination: receiver,
+      protocol: "udp",
+      destinationPort: port,
+      state: "new",
+      mark: 0,
+      isForHost: true,
+      input,
+    };
+    for (const hook of ["prerouting", "input"] as const) {
+      const verdict = verdictAt(host.ruleset, hook, packet);
+      const outer = `UDP to port ${port}`;
+      if (verdict.chains.length > 0) this.hops.push({ kind: "filter", where: host.name, verdict, outer });
+    }
+  }
 }
 
 /** Tunnels whose route names the other end as its gateway. */
 const TUNNELS_BY_ADDRESS: ReadonlySet<string> = new Set(["ipip", "sit", "gre", "ip6tnl"]);
 
-function listens(view: View, address: string, port: number): boolean {
-  return ["tcp", "tcp6"].some((table) => isListening(view.procNet(table), address, port));
-}
+/** @see RFC 7348 */
+const VXLAN_PORT = 4789;

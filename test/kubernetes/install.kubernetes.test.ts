@@ -15,6 +15,7 @@ import { kubernetesNeeds } from "./built.ts";
 import { coreDns } from "./coredns.ts";
 import { hasImage, install, manifest, NAMESPACE } from "./installed.ts";
 import { whileAsking } from "./load.ts";
+import { provesOperators } from "./operator-proof.ts";
 import { THREE_NODES, testCluster } from "./test-cluster.ts";
 import { until } from "./until.ts";
 import { PORTS, webServers } from "./workloads.ts";
@@ -111,6 +112,8 @@ describe("a cluster of three nodes without a network", () => {
       expect(metrics).toMatch(/tendril_call_duration_seconds_count\{verb="ADD",type="tendril",[^}]*\} [1-9]/);
     }
   });
+
+  provesOperators(test, cluster, folders);
 
   test("an agent may write what is its own node's, and nothing of another one's", async () => {
     const { kubectl, tryKubectl, get } = await cluster();

@@ -8,7 +8,7 @@ import { answersAt, type Datagram, datagramsAt, inPod, onNode, outside, type Pla
 import { until } from "./until.ts";
 import { PORTS, workloads } from "./workloads.ts";
 
-type Test = (name: string, work: () => Promise<void>) => void;
+export type Test = (name: string, work: () => Promise<void>) => void;
 
 /** The overhead of ICMP and of the families' headers, in bytes. */
 const ICMP_HEADERS = { 4: 28, 6: 48 } as const;

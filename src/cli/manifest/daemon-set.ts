@@ -3,7 +3,12 @@
 import { CAPABILITIES, CNI_FOLDER, MOUNTS, type Mount, SYSCTL_FOLDER } from "./host.ts";
 import { AGENT, type InstallOptions, LABELS, type ManifestObject } from "./options.ts";
 
-const SELECTED = { ...LABELS, "app.kubernetes.io/component": "agent" };
+/** The labels of the agents' pods. */
+export const AGENT_LABELS = { ...LABELS, "app.kubernetes.io/component": "agent" };
+
+/** The container in them that is the agent, and the executable there. */
+export const AGENT_CONTAINER = "agent";
+export const EXECUTABLE_PATH = "/usr/bin/tendril";
 
 /** On pods: another one when the configuration is another, so that a changed manifest restarts the agents. */
 export const CONFIG_HASH = "tendril.dev/config";
@@ -12,12 +17,12 @@ export function daemonSet(options: InstallOptions, configHash: string): Manifest
   return {
     apiVersion: "apps/v1",
     kind: "DaemonSet",
-    metadata: { name: AGENT, namespace: options.namespace, labels: SELECTED },
+    metadata: { name: AGENT, namespace: options.namespace, labels: AGENT_LABELS },
     spec: {
-      selector: { matchLabels: SELECTED },
+      selector: { matchLabels: AGENT_LABELS },
       updateStrategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 1 } },
       template: {
-        metadata: { labels: SELECTED, annotations: { [CONFIG_HASH]: configHash } },
+        metadata: { labels: AGENT_LABELS, annotations: { [CONFIG_HASH]: configHash } },
         spec: podSpec(options),
       },
     },
@@ -96,7 +101,7 @@ function agentContainer(options: InstallOptions): object {
     timeoutSeconds: 5,
   });
   return {
-    name: "agent",
+    name: AGENT_CONTAINER,
     ...agentBase(options),
     args: ["agent", "--node", "$(NODE_NAME)"],
     resources: { requests: { cpu: "50m", memory: "64Mi" } },

@@ -21,7 +21,8 @@ export interface ApiRequest {
   readonly method?: "POST" | "PUT" | "PATCH" | "DELETE";
   /** Such as `/api/v1/nodes`. */
   readonly path: string;
-  readonly query?: Readonly<Record<string, string>>;
+  /** A list for a name that comes several times. */
+  readonly query?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: unknown;
   /** `application/json` unless given. */
   readonly contentType?: string;
@@ -117,6 +118,14 @@ export class ApiClient {
     }
   }
 
+  /** A WebSocket that is being opened. It does not say why it is refused; `call` with the same request does. */
+  webSocket(request: ApiRequest, protocols: readonly string[]): WebSocket {
+    const { tls, proxy } = this.#access;
+    const url = this.#url(request).replace(/^http/, "ws");
+    const headers = this.#headers();
+    return new WebSocket(url, { protocols: [...protocols], headers, tls, ...(proxy !== undefined && { proxy }) });
+  }
+
   async *#lines<T>(
     request: ApiRequest,
     response: Response,
@@ -169,6 +178,7 @@ export class ApiClient {
   async #sendToAny(request: ApiRequest, signal: AbortSignal): Promise<Response> {
     if (performance.now() - this.#readAt > REREAD) this.#reread();
     let cause: unknown;
+    const { servers } = this.#access;
     for (let tried = 0; tried < this.#access.servers.length; tried++) {
       const { tls, proxy } = this.#access;
       const { body, contentType = "application/json", accept = "application/json" } = request;
@@ -188,12 +198,15 @@ export class ApiClient {
         if (signal.aborted || (!isRefusal(error) && request.method !== undefined)) break;
       }
     }
-    throw unavailable(request, undefined, cause);
+    throw unanswered(request, servers, cause);
   }
 
-  #url({ path, query }: ApiRequest): string {
+  #url({ path, query = {} }: ApiRequest): string {
     const { servers } = this.#access;
-    return `${servers[this.#server % servers.length]}${path}${query === undefined ? "" : `?${new URLSearchParams(query)}`}`;
+    const pairs = Object.entries(query).flatMap(([name, value]) =>
+      [value].flat().map((one) => [name, one] as [string, string]),
+    );
+    return `${servers[this.#server % servers.length]}${path}${pairs.length === 0 ? "" : `?${new URLSearchParams(pairs)}`}`;
   }
 
   /** Who it is that asks. */
@@ -206,8 +219,9 @@ export class ApiClient {
     try {
       return await read();
     } catch (error) {
+      const { servers } = this.#access;
       this.#failed();
-      throw unavailable(request, undefined, error);
+      throw unanswered(request, servers, error);
     }
   }
 
@@ -248,27 +262,27 @@ function describe({ method, path }: ApiRequest): string {
   return `${method ?? "GET"} ${path}`;
 }
 
-function unavailable(request: ApiRequest, message?: string, cause?: unknown): StoreUnavailableError {
-  if (message === undefined) {
-    const why = certificateProblem(cause);
-    if (why === undefined) {
-      return new StoreUnavailableError(`The API server does not answer ${describe(request)}`, { cause });
-    }
-    return new StoreUnavailableError(`The API server's certificate is not taken: ${why}`, {
-      cause,
-      details:
-        "It has to be of the authority that is named (certificate-authority), and for the host of the server's URL or for tls-server-name.",
-    });
-  }
-  return new StoreUnavailableError(`The API server cannot serve ${describe(request)}: ${message}`);
+function unavailable(request: ApiRequest, message: string | undefined): StoreUnavailableError {
+  return new StoreUnavailableError(`The API server cannot serve ${describe(request)}: ${message ?? "it says no more"}`);
+}
+
+function unanswered(request: ApiRequest, servers: readonly string[], cause: unknown): StoreUnavailableError {
+  const server = `The API server ${servers.join(" or ")}`;
+  const why = certificateProblem(cause);
+  if (why === undefined) return new StoreUnavailableError(`${server} does not answer ${describe(request)}`, { cause });
+  return new StoreUnavailableError(`${server} has a certificate that is not taken: ${why}`, {
+    cause,
+    details:
+      "It has to be of the authority that is named (certificate-authority), and for the host of the server's URL or for tls-server-name.",
+  });
 }
 
 /** What is wrong with the certificate of a server, where that is what is wrong. */
 function certificateProblem(cause: unknown): string | undefined {
   if (!(cause instanceof Error) || !("code" in cause)) return undefined;
   const code = String(cause.code);
-  const isOne = CERTIFICATE_PROBLEMS.has(code) || code.startsWith("CERT_") || code.startsWith("ERR_TLS_CERT_");
-  return isOne ? `${errorMessage(cause)} (${code})` : undefined;
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return "it is for others than the host of the server's URL";
+  return CERTIFICATE_PROBLEMS.has(code) || code.startsWith("CERT_") ? `${errorMessage(cause)} (${code})` : undefined;
 }
 
 /** As OpenSSL's verification names them, beside those that begin with CERT_. @see openssl-verification-options(1) */

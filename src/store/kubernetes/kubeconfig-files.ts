@@ -35,7 +35,12 @@ export interface Kubeconfig {
   /** The entry of a name. Throws KubeconfigError when there is none. */
   readonly entry: (kind: Kind, name: string) => KubeconfigEntry;
   /** An error about what none of the files has. */
-  readonly lacks: (field: string, problem: string, value?: string) => KubeconfigError;
+  readonly lacks: (field: string, problem: string, more?: Lack) => KubeconfigError;
+}
+
+interface Lack {
+  readonly value?: string;
+  readonly details?: string;
 }
 
 interface File {
@@ -63,15 +68,20 @@ export function readKubeconfig(paths: readonly string[], named: string): Kubecon
     throw new ConfigError(named, "names a kubeconfig that is not there", { value: paths.join(":") });
   }
   const shown = files.map(({ path }) => path).join(":");
-  const lacks: Kubeconfig["lacks"] = (field, problem, value) =>
-    new KubeconfigError(shown, new ConfigError(field, problem, value === undefined ? {} : { value }));
+  const lacks: Kubeconfig["lacks"] = (field, problem, more = {}) =>
+    new KubeconfigError(shown, new ConfigError(field, problem, more));
   return {
     currentContext: files.map(({ currentContext }) => currentContext).find(Boolean),
     lacks,
     entry(kind, name) {
       const found = files.map(({ entries }) => entries.get(keyOf(kind, name))).find((entry) => entry !== undefined);
-      if (found === undefined) throw lacks(`${kind}s`, "has none of this name", name);
-      return found;
+      if (found !== undefined) return found;
+      const names = new Set(
+        files.flatMap(({ entries }) => [...entries.keys()]).filter((key) => key.startsWith(keyOf(kind, ""))),
+      );
+      const known = [...names].map((key) => key.slice(keyOf(kind, "").length)).join(", ");
+      const details = known === "" ? {} : { details: `There are ${known}.` };
+      throw lacks(`${kind}s`, "has none of this name", { value: name, ...details });
     },
   };
 }

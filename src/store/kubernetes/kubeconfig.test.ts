@@ -132,6 +132,8 @@ users:
     expect(refused({}, { as: "a", "as-groups": ["b", "c"] })).toStartWith(`${userField}.as-groups" has several`);
     expect(refused({}, { exec: { command: "x" } })).toBe(`${userField}.exec.apiVersion" is missing`);
     expect(refused({}, {}, "w")).toBe('Kubeconfig "config": "contexts" has none of this name: "w"');
+    const other = kubeconfigAccess([write({}, {})], { context: "w" });
+    expect(other).toThrow(expect.objectContaining({ details: "There are x, y, z." }));
     expect(refused({}, {}, "y")).toBe('Kubeconfig "config": "users[0].user.auth-provider" is not supported');
     expect(refused({}, {}, "z")).toBe('Kubeconfig "config": "clusters" has none of this name: "none"');
     const path = join(folder, "twice");
