@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { hostname } from "node:os";
 import fc from "fast-check";
 import { ConfigError, DecodeError } from "../core/errors.ts";
+import { blockBitsFor } from "./block-size.ts";
 import { type ClusterConfig, parseAgentConfig } from "./config.ts";
 
 const STORE = { store: "dir:/var/lib/tendril/store" };
@@ -58,7 +59,8 @@ describe("a configuration", () => {
       mode: "vxlan",
       crossSubnetOnly: false,
       subnet: [],
-      blockSize: { ipv4: 26, ipv6: 122 },
+      fallbackSubnet: [],
+      blockSize: { ipv4: undefined, ipv6: undefined },
       addresses: undefined,
       mtu: undefined,
       ownSubnet: false,
@@ -109,7 +111,7 @@ describe("a configuration", () => {
         storeOptions: { prefix: "/pods", ca: "/etc/ca.pem" },
         mode: "bgp",
         subnet: ["10.244.0.0/16", "fd44::/48"],
-        blockSize: { ipv4: 27, ipv6: 122 },
+        blockSize: { ipv4: 27, ipv6: undefined },
         bgp: { as: 65001, peers: [{ address: "10.0.0.254", as: 65000, port: 179, bfd: true }] },
         labels: { zone: "east" },
       },
@@ -136,12 +138,17 @@ describe("a configuration", () => {
   });
 
   test("on a bridge has blocks of the size of a subnet, and where the node's range is given, of that", () => {
-    expect(cluster({ bridge: "cni0" }).blockSize).toEqual({ ipv4: 24, ipv6: 122 });
-    expect(cluster({ bridge: "cni0", blockSize: { ipv4: 28 } }).blockSize).toEqual({ ipv4: 28, ipv6: 122 });
+    const bitsOf = (fields: object) => {
+      const parsed = cluster(fields);
+      return blockBitsFor(parsed, parsed.subnet);
+    };
+    expect(bitsOf({})).toEqual({ ipv4: 26, ipv6: 122 });
+    expect(bitsOf({ bridge: "cni0" })).toEqual({ ipv4: 24, ipv6: 122 });
+    expect(bitsOf({ bridge: "cni0", blockSize: { ipv4: 28 } })).toEqual({ ipv4: 28, ipv6: 122 });
     const own = { ownSubnet: true, subnet: ["10.244.1.0/25", "fd44::/64"] };
-    expect(cluster(own).blockSize).toEqual({ ipv4: 25, ipv6: 64 });
-    expect(cluster({ subnet: "10.244.0.0/28" }).blockSize).toEqual({ ipv4: 28, ipv6: 122 });
-    expect(cluster({ ...own, blockSize: { ipv4: 27 } }).blockSize).toEqual({ ipv4: 27, ipv6: 64 });
+    expect(bitsOf(own)).toEqual({ ipv4: 25, ipv6: 64 });
+    expect(bitsOf({ subnet: "10.244.0.0/28" })).toEqual({ ipv4: 28, ipv6: 122 });
+    expect(bitsOf({ ...own, blockSize: { ipv4: 27 } })).toEqual({ ipv4: 27, ipv6: 64 });
   });
 });
 
@@ -159,7 +166,7 @@ describe("refused, with the name of the field, is", () => {
     ...["storeOptions", "labels", "vxlan", "bgp", "blockSize"].flatMap((field) =>
       [7, "word", true, []].map((value) => [field, { [field]: value }] as const),
     ),
-    ...["subnet", "addresses"].flatMap((field) => [
+    ...["subnet", "fallbackSubnet", "addresses"].flatMap((field) => [
       [field, { [field]: 7 }] as const,
       [field, { [field]: "10.244.0.0" }] as const,
       [field, { [field]: "10.244.0.0/33" }] as const,
@@ -190,6 +197,8 @@ describe("refused, with the name of the field, is", () => {
     ["blockSize.ipv5", { blockSize: { ipv5: 26 } }],
     ["blockSize.ipv4", { blockSize: { ipv4: 15 }, subnet: "10.244.0.0/16" }],
     ["blockSize.ipv6", { blockSize: { ipv6: 47 }, subnet: ["10.244.0.0/16", "fd44::/48"] }],
+    ["blockSize.ipv4", { blockSize: { ipv4: 15 }, fallbackSubnet: "10.244.0.0/16" }],
+    ["fallbackSubnet[1]", { fallbackSubnet: ["10.244.0.0/16", "10.245.0.0/16"] }],
     ["subnet[1]", { subnet: ["10.244.0.0/16", "10.245.0.0/16"] }],
     ["bgp.as", { bgp: { as: 0 } }],
     ["bgp.peer", { bgp: { peer: [] } }],
@@ -231,6 +240,7 @@ describe("whatever is given", () => {
   const names = [
     ...["node", "network", "store", "storeOptions", "kubernetes", "mode", "crossSubnetOnly", "subnet", "blockSize"],
     ...[
+      "fallbackSubnet",
       "addresses",
       "mtu",
       "ownSubnet",

@@ -6,7 +6,7 @@ import { LOG_LEVELS, type LogLevel } from "../cluster/log.ts";
 import { METRICS_OFF, metricsAddress } from "../cluster/metrics-server.ts";
 import { MODES, type ModeName } from "../core/cluster.ts";
 import { ConfigError, DecodeError, errorMessage } from "../core/errors.ts";
-import { type Family, familyOf } from "../core/ip.ts";
+import { familyOf } from "../core/ip.ts";
 import {
   boolean,
   cidrText,
@@ -23,6 +23,7 @@ import {
   words,
 } from "../core/schema.ts";
 import { type BgpSettings, bgpSettings } from "./bird-settings.ts";
+import { blockBitsFor, type GivenBlockSize } from "./block-size.ts";
 
 /** Of the cluster that the node is one of. */
 export interface ClusterConfig {
@@ -37,9 +38,12 @@ export interface ClusterConfig {
   readonly kubernetes: string | undefined;
   readonly mode: ModeName;
   readonly crossSubnetOnly: boolean;
-  /** The networks of pods; they become the pool `default` when there is none. */
+  /** The networks of pods; they become the pool `default` when there is none. What the cluster says when empty. */
   readonly subnet: readonly string[];
-  readonly blockSize: { readonly ipv4: number; readonly ipv6: number };
+  /** The networks of pods where neither `subnet` nor the cluster says them. */
+  readonly fallbackSubnet: readonly string[];
+  /** Prefix lengths of blocks, as far as they are given. */
+  readonly blockSize: GivenBlockSize;
   /** In CIDR notation; those of the link with the default route when absent. */
   readonly addresses: readonly string[] | undefined;
   /** Of pods; found out when absent. */
@@ -92,11 +96,6 @@ const networkName: Schema<string> = (value, field) => {
   throw new ConfigError(field, "must be letters, digits, dots, hyphens and underscores", { value });
 };
 
-interface BlockSize {
-  readonly ipv4: number | undefined;
-  readonly ipv6: number | undefined;
-}
-
 /** An API server, by the address that a store of it has. */
 const apiServer: Schema<string> = (value, field) => {
   const url = text(value, field);
@@ -112,7 +111,7 @@ interface RawConfig extends Omit<ClusterConfig, "node" | "store" | "mode" | "sub
   readonly store: string | undefined;
   readonly mode: ModeName | typeof AUTO_MODE | undefined;
   readonly subnet: readonly string[] | undefined;
-  readonly blockSize: BlockSize | undefined;
+  readonly blockSize: GivenBlockSize | undefined;
   readonly metrics: string;
   readonly inContainer: boolean;
   readonly log: LogLevel;
@@ -127,7 +126,8 @@ const fields = exactly<RawConfig>({
   mode: optional(oneOf(...MODES, AUTO_MODE)),
   crossSubnetOnly: withDefault(boolean, false),
   subnet: optional(listOrOne(networkText)),
-  blockSize: optional(exactly<BlockSize>({ ipv4: optional(integer(8, 32)), ipv6: optional(integer(16, 128)) })),
+  fallbackSubnet: withDefault(listOrOne(networkText), []),
+  blockSize: optional(exactly<GivenBlockSize>({ ipv4: optional(integer(8, 32)), ipv6: optional(integer(16, 128)) })),
   addresses: optional(listOrOne(cidrText)),
   mtu: optional(integer(576, 65_535)),
   ownSubnet: withDefault(boolean, false),
@@ -201,9 +201,11 @@ function clusterOf(raw: Omit<RawConfig, "metrics" | "inContainer" | "log">): Clu
       value: raw.grace,
     });
   }
-  for (const [i, network] of (subnet ?? []).entries()) {
-    const isSecond = subnet?.slice(0, i).some((other) => familyOf(other) === familyOf(network));
-    if (isSecond) throw new ConfigError(`subnet[${i}]`, "is the second of its family", { value: network });
+  const blockSize = raw.blockSize ?? { ipv4: undefined, ipv6: undefined };
+  for (const field of ["subnet", "fallbackSubnet"] as const) {
+    requireOneOfFamily(field, raw[field] ?? []);
+    // What is wrong with the size is told now, whichever of the two will count.
+    blockBitsFor({ ...raw, blockSize }, raw[field] ?? []);
   }
   return {
     ...raw,
@@ -212,31 +214,14 @@ function clusterOf(raw: Omit<RawConfig, "metrics" | "inContainer" | "log">): Clu
     mode: mode === undefined || mode === AUTO_MODE ? "vxlan" : mode,
     crossSubnetOnly: raw.crossSubnetOnly || mode === AUTO_MODE,
     subnet: subnet ?? [],
-    blockSize: blockSizeOf(raw),
+    blockSize,
     node: raw.node ?? name(hostname().toLowerCase(), "node"),
   };
 }
 
-/**
- * On a bridge a block is a subnet of its own, of the size that people expect of one. A network that is smaller than usual
- * blocks is one, and one that is the node's own is one, too. Throws ConfigError for blocks that are larger than networks.
- */
-function blockSizeOf(raw: Pick<RawConfig, "blockSize" | "bridge" | "ownSubnet" | "subnet">) {
-  return { ipv4: blockBits(raw, 4, raw.bridge === undefined ? 26 : 24), ipv6: blockBits(raw, 6, 122) };
-}
-
-function blockBits(
-  { blockSize, ownSubnet, subnet = [] }: Pick<RawConfig, "blockSize" | "ownSubnet" | "subnet">,
-  family: Family,
-  usual: number,
-): number {
-  const lengths = subnet.filter((each) => familyOf(each) === family).map((each) => Number(each.split("/")[1]));
-  const least = Math.max(0, ...lengths);
-  const given = blockSize?.[`ipv${family}`];
-  if (given !== undefined && given < least) {
-    throw new ConfigError(`blockSize.ipv${family}`, `is larger than the network of /${least} in "subnet"`, {
-      value: given,
-    });
+function requireOneOfFamily(field: string, networks: readonly string[]): void {
+  for (const [i, network] of networks.entries()) {
+    const isSecond = networks.slice(0, i).some((other) => familyOf(other) === familyOf(network));
+    if (isSecond) throw new ConfigError(`${field}[${i}]`, "is the second of its family", { value: network });
   }
-  return given ?? (ownSubnet && least > 0 ? least : Math.max(usual, least));
 }

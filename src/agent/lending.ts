@@ -109,6 +109,7 @@ export class Lending {
 
   async #offer(document: Document<BlockRecord>, { block, free }: BlockCount): Promise<void> {
     const most = Math.floor(Math.max(0, free - this.#holdings.options.spare) / 2);
+    if (most === 0) return;
     const offered = this.#holdings.table.withhold(block, most);
     if (offered.length === 0) return;
     if (await writeBlock(this.#holdings, document, { offered: [...document.value.offered, ...offered] })) return;

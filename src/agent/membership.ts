@@ -32,6 +32,8 @@ export class Membership {
   #epoch = 0;
   #beats = 0;
   #lastContact = Number.NEGATIVE_INFINITY;
+  /** Whether the last join has come to its end, and no beat has found the node given up since. */
+  #isJoined = false;
   #labels: NodeRecord["labels"];
 
   constructor(store: ClusterStore, options: MembershipOptions) {
@@ -70,6 +72,7 @@ export class Membership {
     const { nodes, heartbeats } = this.#store;
     const { node, clock, patience } = this.#options;
     this.#lastContact = Number.NEGATIVE_INFINITY;
+    this.#isJoined = false;
     const labels = { ...fields.labels, [HOSTNAME_LABEL]: node };
     const begun = clock();
     const sign = await heartbeats.get(node);
@@ -92,27 +95,36 @@ export class Membership {
     this.#epoch = epoch;
     this.#labels = labels;
     this.#lastContact = begun;
+    this.#isJoined = true;
     return isAnew;
   }
 
   /**
-   * Says that the node is alive. False when it has been given up and must join again. Throws StoreUnavailableError:
-   * then it may have been heard or not.
+   * Says that the node is alive. False when it has been given up and must join again, or when its last join was cut off:
+   * that may have left a heartbeat of a node that all others still know as given up. Throws StoreUnavailableError: then it
+   * may have been heard or not.
    */
   async beat(): Promise<boolean> {
-    const { heartbeats } = this.#store;
-    const { node, incarnation, clock } = this.#options;
+    const { clock } = this.#options;
     const begun = clock();
+    this.#isJoined = this.#isJoined && (await this.#renew());
+    if (this.#isJoined) this.#lastContact = begun;
+    return this.#isJoined;
+  }
+
+  /** Writes the heartbeat once more; false when it is not this process's any more. */
+  async #renew(): Promise<boolean> {
+    const { heartbeats } = this.#store;
+    const { node, incarnation } = this.#options;
     const found = await heartbeats.get(node);
     if (found?.value.incarnation !== incarnation) return false;
     try {
       await heartbeats.update(found, this.#sign());
+      return true;
     } catch (error) {
       if (error instanceof ConflictingWriteError) return false;
       throw error;
     }
-    this.#lastContact = begun;
-    return true;
   }
 
   /** One more sign of life, different from all before. */

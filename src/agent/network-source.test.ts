@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { ConfigError, DecodeError } from "../core/errors.ts";
 import { clusterTypes } from "../plugins/types.ts";
+import { blockBitsFor } from "./block-size.ts";
 import { parseAgentConfig } from "./config.ts";
 import { type NetworkSource, readNetworkSource } from "./network-source.ts";
 
@@ -20,13 +21,14 @@ describe("the configuration that a cluster has already", () => {
       bridge: "simplecni0",
       subnet: "10.244.0.0/16",
     };
-    expect(agent(config)).toMatchObject({
+    const parsed = agent(config);
+    expect(parsed && blockBitsFor(parsed, parsed.subnet).ipv4).toBe(24);
+    expect(parsed).toMatchObject({
       network: "simplecni",
       mode: "host-gw",
       bridge: "simplecni0",
       subnet: ["10.244.0.0/16"],
       ownSubnet: false,
-      blockSize: { ipv4: 24 },
     });
   });
 
@@ -39,14 +41,15 @@ describe("the configuration that a cluster has already", () => {
       mtu: 1500,
       subnet: "10.244.1.0/24",
     };
-    expect(agent(config)).toMatchObject({
+    const parsed = agent(config);
+    expect(parsed && blockBitsFor(parsed, parsed.subnet).ipv4).toBe(24);
+    expect(parsed).toMatchObject({
       network: "minicni",
       mode: "host-gw",
       bridge: "minicni0",
       mtu: 1500,
       subnet: ["10.244.1.0/24"],
       ownSubnet: true,
-      blockSize: { ipv4: 24 },
     });
   });
 

@@ -104,7 +104,7 @@ export class NodeBlocks {
   /** Claims a certain block; false when somebody has it. Throws StoreUnavailableError. */
   async claimThis(pool: Document<PoolRecord>, name: string, cidr: string): Promise<boolean> {
     const { node, epoch } = this.#holdings.membership;
-    const reserved = this.#reservedIn(name);
+    const reserved = this.#setAsideIn(name);
     const fixed = { version: DOCUMENT_VERSION, pool: pool.name, cidr, node, epoch } as const;
     const record: BlockRecord = { ...fixed, offered: [], lent: {}, reserved };
     if (!(await ifUnchanged(() => this.#holdings.store.blocks.create(name, record)))) {
@@ -112,6 +112,17 @@ export class NodeBlocks {
     }
     this.#add(name, pool.value, record);
     return true;
+  }
+
+  /**
+   * What a block that is about to be claimed keeps for reservations. A node that comes back may have the block's addresses
+   * in its table already: one that a pod has is set aside when that pod is gone, the others are closed before they are.
+   */
+  #setAsideIn(block: string): Record<string, string> {
+    const { table } = this.#holdings;
+    const unused = Object.entries(this.#reservedIn(block)).filter(([address]) => table.ownerOf(address) === undefined);
+    for (const [address] of unused) table.keepThis(address, block);
+    return Object.fromEntries(unused);
   }
 
   /** Takes a block that is nobody's any more, without what others hold of it; false when it is somebody's. */
@@ -123,15 +134,21 @@ export class NodeBlocks {
       return value.node === NOBODY && value.pool === pool.name ? { node, epoch } : undefined;
     });
     if (!isTaken || before === undefined) return false;
+    // What the table has of it is of a time before others gave addresses of it.
+    const former = this.#holdings.table.removeBlock(name);
     this.#add(name, pool.value, before);
+    await this.#lose(former);
     return true;
   }
 
+  /** Puts a block into the table; what the node itself holds apart of it stays so. */
   #add(name: string, pool: PoolRecord, { pool: poolName, cidr, offered, lent, reserved }: BlockRecord): void {
+    const { table, membership } = this.#holdings;
     const block = cidrOf(cidr);
     const away = new Set([...offered, ...Object.keys(lent), ...Object.keys(reserved ?? {})]);
     const question = { pool: poolName, family: block.ip.family };
-    this.#holdings.table.addBlock(name, question, usableAddresses(pool, block), (address) => away.has(address));
+    const addresses = usableAddresses(pool, block).filter((address) => lent[address] !== membership.node);
+    table.addBlock(name, question, addresses, (address) => away.has(address));
   }
 
   #addApart(kind: "borrowed" | "reserved", block: string, address: string, pool: string): void {

@@ -9,7 +9,6 @@ import { type ClusterStore, clusterStore } from "../cluster/cluster-store.ts";
 import type { Log } from "../cluster/log.ts";
 import { Reclaim } from "../cluster/reclaim.ts";
 import { repeat } from "../cluster/repeat.ts";
-import { DOCUMENT_VERSION, HOSTNAME_LABEL, type PoolRecord } from "../core/cluster.ts";
 import { errorMessage } from "../core/errors.ts";
 import { AddressTable } from "../ipam/cluster/address-table.ts";
 import { bootClock } from "../linux/boot-clock.ts";
@@ -17,7 +16,7 @@ import { ensureFolder } from "../linux/file.ts";
 import type { Warn } from "../store/collection.ts";
 import type { ApiClient } from "../store/kubernetes/client.ts";
 import { openStore } from "../store/open.ts";
-import { ConflictingWriteError, type Store, StoreUnavailableError } from "../store/store.ts";
+import { type Store, StoreUnavailableError } from "../store/store.ts";
 import { Addresses } from "./addresses.ts";
 import type { ClusterConfig } from "./config.ts";
 import { Custody } from "./custody.ts";
@@ -27,6 +26,7 @@ import { Network } from "./network.ts";
 import { networkConfigText, writeNetworkConfig } from "./network-config.ts";
 import { tellReadiness } from "./node-readiness.ts";
 import { Orphans } from "./orphans.ts";
+import { OwnPool } from "./own-pool.ts";
 import { Kubernetes } from "./pods/kubernetes.ts";
 import type { Pods } from "./pods/pods.ts";
 import { RuntimeNetworks } from "./runtime-networks.ts";
@@ -55,6 +55,9 @@ const SPARE = 8;
 const LOOK = 30_000;
 const MISSING = 5 * 60_000;
 
+/** Milliseconds between two looks for the pool where it is not there. */
+const POOL_LOOK = 1000;
+
 /** Milliseconds after which a block that nobody uses goes back to its pool. */
 const IDLE = 10 * 60_000;
 
@@ -70,6 +73,7 @@ export class ClusterNode {
   /** Undefined for a node that is none of Kubernetes. */
   readonly kubernetes: Kubernetes | undefined;
   readonly #options: NodeOptions;
+  readonly #ownPool: OwnPool;
   readonly #raw: Store;
   readonly #standing: Standing;
   /** Undefined for an agent that writes no network configuration. */
@@ -114,6 +118,14 @@ export class ClusterNode {
       config.kubernetes === undefined
         ? undefined
         : new Kubernetes(config.kubernetes, { config, log, gone: (pod) => void this.#forget(pod) });
+    this.#ownPool = new OwnPool({
+      name: this.pool,
+      config,
+      store: this.store,
+      facts: this.kubernetes?.facts,
+      log,
+      clock: bootClock,
+    });
     this.custody = new Custody({
       runFolder,
       store: this.store,
@@ -145,7 +157,7 @@ export class ClusterNode {
       log,
       heartbeat,
       fields: () => this.network.fields,
-      joined: () => this.#makePool(),
+      joined: () => this.#ownPool.ensure(),
       tended: () => void this.#giveTunnelAddresses(),
     });
   }
@@ -171,6 +183,7 @@ export class ClusterNode {
       this.#tellReadiness(this.kubernetes.client, signal);
       this.#takeOffOrphans(this.kubernetes.pods, signal);
     }
+    repeat(POOL_LOOK, signal, () => this.#seeToPool(), this.#failed);
     void this.#announce(signal);
   }
 
@@ -192,6 +205,9 @@ export class ClusterNode {
       return [`Node "${config.node}" is not a member of the cluster yet${why}`];
     }
     if (!network.isSettled) return [`Node "${config.node}" has not learnt of the other nodes yet`];
+    if (!this.#ownPool.isThere) {
+      return [this.#ownPool.problem ?? `Pool "${this.pool}", of which pods have addresses, is not there yet`];
+    }
     const problem = this.addresses.problem(this.pool);
     if (problem !== undefined) return [`${problem.sentence}. ${problem.remedy}`];
     // Once it serves it may lose them for a moment, and pods need not.
@@ -227,36 +243,11 @@ export class ClusterNode {
     };
   }
 
-  /** Makes the pool that the configuration speaks of where there is none of its name. */
-  async #makePool(): Promise<void> {
-    const { node, subnet, ownSubnet, blockSize, masquerade, bridge } = this.config;
-    const { pool: name } = this;
-    if (subnet.length === 0) return;
-    const known = await this.store.pools.get(name);
-    if (known !== undefined) {
-      if (String(known.value.cidrs) !== String(subnet)) {
-        this.#options.log.warn(`"subnet" is not what the pool "${name}" has, which counts`, {
-          subnet,
-          pool: known.value.cidrs,
-        });
-      }
-      return;
-    }
-    const pool: PoolRecord = {
-      version: DOCUMENT_VERSION,
-      cidrs: subnet,
-      blockBits: blockSize,
-      nodeSelector: ownSubnet ? { [HOSTNAME_LABEL]: node } : {},
-      excluded: [],
-      masquerade,
-      ...(bridge === undefined ? {} : { gateways: true }),
-    };
-    try {
-      await this.store.pools.create(name, pool);
-    } catch (error) {
-      // Another node was first.
-      if (!(error instanceof ConflictingWriteError)) throw error;
-    }
+  /** What was not there when the node joined may come to be known, or be made by somebody. */
+  async #seeToPool(): Promise<void> {
+    if (!this.#standing.isMember || this.#ownPool.isThere) return;
+    await this.#ownPool.ensure();
+    if (this.#ownPool.isThere) this.#standing.tendSoon();
   }
 
   #takeOffOrphans(pods: Pods, signal: AbortSignal): void {

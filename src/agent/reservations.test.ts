@@ -155,3 +155,33 @@ test("two owners that come up at the same time on two nodes do not share an addr
   const [given] = wanted === "n1" ? await n1.addresses.give("a", web) : await n2.addresses.give("b", web);
   expect((await block()).lent).toEqual({ [given?.address ?? ""]: wanted ?? "" });
 });
+
+test("a node that has its block again keeps what its pods have of it, although it is reserved by now", async () => {
+  const [n1, n2] = [makeNode("n1"), makeNode("n2")];
+  await n1.join();
+  await n2.join();
+  const [given] = await n1.addresses.give("a", { pool: "default" });
+  const address = given?.address ?? "";
+  await watchGrace(n2.reclaim);
+  await n2.membership.beat();
+  expect(await n2.reclaim.look()).toEqual(["n1"]);
+  expect((await cluster.blocks.list()).size).toBe(0);
+  const db = { pool: "default", reservation: { owner: "default/db-0", sticky: false } };
+  await cluster.reservations.create("default.db-0", {
+    version: DOCUMENT_VERSION,
+    addresses: [address],
+    owner: "default/db-0",
+  });
+  for (const { addresses } of [n1, n2]) addresses.reservations.note(await cluster.reservations.list());
+  await n1.join();
+  expect(n1.lost).toEqual([]);
+  expect([(await block()).node, (await block()).reserved]).toEqual(["n1", {}]);
+  expect(await n2.addresses.give("b", db).catch((error: Error) => error.name)).toBe("AddressMovesError");
+  n1.addresses.release("a");
+  await n1.addresses.tend();
+  expect((await block()).reserved).toEqual({ [address]: "default.db-0" });
+  expect(await n2.addresses.give("b", db)).toMatchObject([{ address }]);
+  for (let i = 0; i < 13; i++) await n1.addresses.give(`c${i}`, { pool: "default" });
+  const error = await n1.addresses.give("d", { pool: "default" }).catch((thrown: Error) => thrown.name);
+  expect(error).toBe("TryAgainError");
+});

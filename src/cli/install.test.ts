@@ -81,9 +81,26 @@ describe("the manifest", () => {
     };
     const { cluster, metrics } = configOf(chosen);
     const { metricsPort, blockSize, ...same } = chosen;
-    expect(cluster).toMatchObject({ ...same, blockSize: { ipv4: 25, ipv6: 122 } });
+    expect(cluster).toMatchObject({ ...same, blockSize: { ipv4: 25, ipv6: undefined } });
     expect(metrics).toBe(`127.0.0.1:${metricsPort}`);
     expect(configOf({ bridge: "pods0" }).cluster?.bridge).toBe("pods0");
+  });
+
+  test("has the networks of pods from the cluster, and the right to read its settings, unless they are chosen", () => {
+    const inSystem = (options: Partial<InstallOptions> = {}) =>
+      objectsOf(options).filter(({ metadata }) => metadata.namespace === "kube-system");
+    expect(configOf().cluster).toMatchObject({ subnet: [], fallbackSubnet: ["10.244.0.0/16"] });
+    const [role, binding] = inSystem();
+    expect(role).toMatchObject({
+      kind: "Role",
+      rules: [
+        { apiGroups: [""], resources: ["configmaps"], resourceNames: ["kubeadm-config", "kube-proxy"], verbs: ["get"] },
+      ],
+    });
+    expect(binding).toMatchObject({ kind: "RoleBinding", subjects: [{ name: "tendril-agent" }] });
+    const chosen = { subnet: ["10.1.0.0/16"] };
+    expect(configOf(chosen).cluster).toMatchObject({ ...chosen, fallbackSubnet: [] });
+    expect(inSystem(chosen)).toEqual([]);
   });
 
   test("restarts the agents where the configuration is another one", () => {
@@ -96,7 +113,9 @@ describe("the manifest", () => {
   test("has all of it in the namespace, and all containers of the image", () => {
     const namespace = "pods-network";
     for (const { metadata, kind } of objectsOf({ namespace })) {
-      if (metadata.namespace !== undefined || kind === "Namespace") {
+      // A right to two settings of the cluster.
+      if (metadata.namespace === "kube-system") expect(kind).toMatch(/^Role(Binding)?$/);
+      else if (metadata.namespace !== undefined || kind === "Namespace") {
         expect(metadata.namespace ?? metadata.name).toBe(namespace);
       }
     }

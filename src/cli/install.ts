@@ -17,7 +17,7 @@ interface Flags {
   readonly store: string;
   readonly server?: string;
   readonly mode: string;
-  readonly subnet: readonly string[];
+  readonly subnet?: readonly string[];
   readonly crossSubnetOnly?: boolean;
   readonly blockSizeIpv4?: string;
   readonly blockSizeIpv6?: string;
@@ -47,7 +47,7 @@ export function installCommand(): Command {
     .option("--store <url>", "where the cluster's documents are: kubernetes: or etcd://HOST:PORT", usual.store)
     .option("--server <urls>", "API servers that agents ask, by their URLs, instead of by the Service")
     .option("--mode <mode>", "how packets get to other nodes: auto, host-gw, vxlan, ipip or bgp", usual.mode)
-    .option("--subnet <cidr...>", "the networks of all pods, one of each family", usual.subnet as string[])
+    .option("--subnet <cidr...>", "the networks of all pods, one of each family; what the cluster says unless given")
     .option("--cross-subnet-only", "of vxlan and ipip: nodes on the same link are reached directly")
     .option("--block-size-ipv4 <bits>", "prefix length of nodes' blocks")
     .option("--block-size-ipv6 <bits>", "prefix length of nodes' blocks")
@@ -116,7 +116,7 @@ function optionsOf(flags: Flags): InstallOptions {
     store: flags.store,
     server: flags.server,
     mode: flags.mode,
-    subnet: flags.subnet,
+    subnet: flags.subnet ?? [],
     crossSubnetOnly,
     blockSize: {
       ...(blockSizeIpv4 === undefined ? {} : { ipv4: wholeNumber(blockSizeIpv4, "--block-size-ipv4") }),

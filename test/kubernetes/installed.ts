@@ -60,7 +60,12 @@ export function withSettings(text: string, settings: Readonly<Record<string, num
 
 /** The manifest with the cluster's networks of pods. */
 export function manifest({ families }: Pick<Cluster, "families">, ...args: readonly string[]): Promise<string> {
-  const command = [tendril, "install", "--print", "--subnet", ...ofFamilies(PODS, families), ...args];
+  return printed("--subnet", ...ofFamilies(PODS, families), ...args);
+}
+
+/** The manifest that is printed with these arguments alone. */
+export function printed(...args: readonly string[]): Promise<string> {
+  const command = [tendril, "install", "--print", ...args];
   return outputOf("tendril", command, finish(command));
 }
 

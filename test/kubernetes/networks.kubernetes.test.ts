@@ -7,7 +7,7 @@ import { askCommand, podsOf } from "./asking.ts";
 import { kubernetesNeeds } from "./built.ts";
 import type { Cluster } from "./cluster.ts";
 import { AGNHOST } from "./images.ts";
-import { hasImage, install, NAMESPACE } from "./installed.ts";
+import { hasImage, installText, NAMESPACE, printed } from "./installed.ts";
 import { testCluster } from "./test-cluster.ts";
 import { until } from "./until.ts";
 
@@ -85,7 +85,9 @@ describe("pods with several networks", () => {
   let installed: Promise<Cluster> | undefined;
   const cluster = (): Promise<Cluster> => {
     installed ??= start().then(async (made) => {
-      await install(made, "--network-attachments");
+      // Nothing in this cluster says which networks its pods have.
+      await installText(made, await printed("--network-attachments"));
+      expect((await made.get<{ spec: { cidrs: string[] } }>("pool", "default")).spec.cidrs).toEqual(["10.244.0.0/16"]);
       const pool = (name: string, cidr: string) => ({
         apiVersion: "tendril.dev/v1",
         kind: "Pool",

@@ -6,9 +6,12 @@ import type { ApiObject } from "../../store/kubernetes/resources.ts";
 import { SERVICE_NETWORKS, serviceNetworksOf } from "../../store/kubernetes/watched.ts";
 import { kubernetesAccess } from "../../store/open.ts";
 import type { ClusterConfig } from "../config.ts";
+import type { ClusterFacts } from "../own-pool.ts";
 import type { PodFacts } from "./annotations.ts";
+import { readClusterNetworks } from "./cluster-networks.ts";
 import { Definitions } from "./definitions.ts";
 import { PodEvents } from "./events.ts";
+import { readPodCidrs } from "./machine.ts";
 import { writeNetworkStatus } from "./network-status.ts";
 import { Pods } from "./pods.ts";
 
@@ -25,6 +28,7 @@ export class Kubernetes {
   readonly events: PodEvents;
   readonly definitions: Definitions;
   readonly #log: Log;
+  readonly #node: string;
 
   /** Throws ConfigError for an address that cannot be used. */
   constructor(address: string, { config, log, gone }: KubernetesOptions) {
@@ -34,6 +38,7 @@ export class Kubernetes {
     const { node } = config;
     this.pods = new Pods({ client: this.client, node, log, gone });
     this.#log = log;
+    this.#node = node;
     this.definitions = new Definitions(this.client);
     this.events = new PodEvents({ client: this.client, node, log });
   }
@@ -46,6 +51,16 @@ export class Kubernetes {
   /** Writes what a pod's networks have come to be; returns when it is done, and never fails. */
   tellNetworks(pod: Pick<PodFacts, "namespace" | "name" | "uid">, networks: readonly object[]): Promise<void> {
     return writeNetworkStatus({ client: this.client, log: this.#log }, pod, networks);
+  }
+
+  /** What it says of the network that this node is to have. */
+  get facts(): ClusterFacts {
+    const { client } = this;
+    return {
+      networks: () => readClusterNetworks(client),
+      podCidrs: () => readPodCidrs(client, this.#node),
+      services: () => this.serviceNetworks(),
+    };
   }
 
   /** The networks of Services, where the API server tells them. Throws StoreUnavailableError. */

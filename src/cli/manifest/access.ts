@@ -6,6 +6,7 @@
  */
 
 import { STARTUP_TAINT } from "../../agent/node-readiness.ts";
+import { SETTINGS, SYSTEM_NAMESPACE } from "../../agent/pods/cluster-networks.ts";
 import { DEFINITIONS_GROUP } from "../../agent/pods/definitions.ts";
 import { NETWORK_STATUS } from "../../agent/pods/network-status.ts";
 import { GROUP, VERSION } from "../../store/kubernetes/resources.ts";
@@ -35,10 +36,19 @@ const OWN_RULES: readonly Rule[] = [
   { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: [...READ, "create", "patch", "delete"] },
 ];
 
+/** Where the cluster says which networks its pods have. */
+const SETTINGS_RULES: readonly Rule[] = [
+  { apiGroups: [""], resources: ["configmaps"], resourceNames: SETTINGS, verbs: ["get"] },
+];
+
 /** The account, its roles and the policies. */
-export function accessObjects({ namespace }: InstallOptions): ManifestObject[] {
+export function accessObjects({ namespace, subnet }: InstallOptions): ManifestObject[] {
+  const settings = { namespace: SYSTEM_NAMESPACE, rules: SETTINGS_RULES };
   return [
-    ...accountObjects(AGENT, namespace, { cluster: RULES, own: OWN_RULES }),
+    ...accountObjects(AGENT, namespace, {
+      ...{ cluster: RULES, own: OWN_RULES },
+      ...(subnet.length === 0 && { elsewhere: settings }),
+    }),
     ...policies(namespace).flatMap((policy) => policyObjects(policy, namespace)),
   ];
 }

@@ -1,6 +1,6 @@
 /** The agents' configuration as an installation has it: what was chosen, and beside it all that could be. */
 
-import { hasController, type InstallOptions } from "./options.ts";
+import { FALLBACK_SUBNET, hasController, type InstallOptions } from "./options.ts";
 
 /** The text of agent.yaml. */
 export function agentConfigText(options: InstallOptions): string {
@@ -26,9 +26,13 @@ export function agentConfigText(options: InstallOptions): string {
     ),
     configField(
       "subnet",
-      subnet,
-      'Networks of all pods, one of each family. They become the pool "default" when there is none; then the pool counts.',
+      subnet.length === 0 ? undefined : subnet,
+      'Networks of all pods, one of each family. They become the pool "default" when there is none; then the pool counts. What the cluster says unless given.',
+      '["10.244.0.0/16"]',
     ),
+    ...(subnet.length === 0
+      ? [configField("fallbackSubnet", FALLBACK_SUBNET, "The same for a cluster that does not say it.")]
+      : []),
     configField(
       "blockSize",
       Object.keys(blockSize).length === 0 ? undefined : blockSize,

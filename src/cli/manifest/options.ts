@@ -13,6 +13,7 @@ export interface InstallOptions {
   /** As in the agent's configuration. */
   readonly store: string;
   readonly mode: string;
+  /** Empty for what the cluster says. */
   readonly subnet: readonly string[];
   readonly crossSubnetOnly: boolean;
   readonly blockSize: { readonly ipv4?: number; readonly ipv6?: number };
@@ -38,7 +39,7 @@ export const DEFAULTS: InstallOptions = {
   imagePullPolicy: "IfNotPresent",
   store: "kubernetes:",
   mode: "auto",
-  subnet: ["10.244.0.0/16"],
+  subnet: [],
   crossSubnetOnly: false,
   blockSize: {},
   mtu: undefined,
@@ -51,6 +52,9 @@ export const DEFAULTS: InstallOptions = {
   server: undefined,
   networkAttachments: false,
 };
+
+/** The network of pods where nobody says it: what kubeadm's documents and most others take for an example. */
+export const FALLBACK_SUBNET = ["10.244.0.0/16"];
 
 /** An object of the API, as a manifest has it. */
 export interface ManifestObject {
