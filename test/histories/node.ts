@@ -56,11 +56,8 @@ export class SimulatedNode {
   /** Starts the agent, as often as it is not running. */
   start(): void {
     if (this.#agent !== undefined) return;
-    const {
-      world: { truth, random, cluster, failed, settings },
-      name,
-      table,
-    } = { world: this.#world, name: this.name, table: this.table };
+    const { truth, random, cluster, failed, settings } = this.#world;
+    const { name, table } = this;
     const process = newProcess();
     const store = cluster(process);
     const offset = random.below(1_000_000);

@@ -1,0 +1,82 @@
+/** How a history ends: nothing is wrong any more, all go on, and nothing may be found to be lost. */
+
+import { type ReservationRecord, reservationName } from "../../src/core/cluster.ts";
+import type { SimulatedCluster } from "./cluster.ts";
+import type { SimulatedNode } from "./node.ts";
+import type { Operator } from "./operator.ts";
+import { STICKY } from "./owners.ts";
+import { USABLE } from "./world.ts";
+
+/** Throws when an owner does not get its address, or one is lost. */
+export async function endWell(cluster: SimulatedCluster, operator: Operator): Promise<void> {
+  await comeToRest(cluster);
+  await giveAllReserved(cluster);
+  operator.endReservations();
+  endAll(cluster);
+  await rounds(cluster, 6);
+  await giveAll(cluster);
+}
+
+/** All agents run, nothing is asked of them, and time passes. */
+async function comeToRest(cluster: SimulatedCluster): Promise<void> {
+  cluster.store.faults = undefined;
+  for (const node of cluster.nodes) node.start();
+  for (const { process } of cluster.all) {
+    if (process !== undefined) Object.assign(process, { paused: false, reach: "well" });
+  }
+  await rounds(cluster, 4);
+  endAll(cluster);
+  await rounds(cluster, 6);
+}
+
+function endAll(cluster: SimulatedCluster): void {
+  for (const pod of [...cluster.truth.live.values()]) cluster.nodeOf(pod.node).end(pod);
+}
+
+async function rounds(cluster: SimulatedCluster, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) {
+    await cluster.tick();
+    await cluster.settle();
+  }
+}
+
+/** Owners with a reservation get their address on whichever node they come up: one on each in turn, the others on some. */
+async function giveAllReserved(cluster: SimulatedCluster): Promise<void> {
+  const { random, nodes, truth } = cluster;
+  const traveller = random.pick(STICKY);
+  for (const key of STICKY) {
+    const before = reservedFor(cluster, key);
+    for (const node of key === traveller ? nodes : [random.pick(nodes)]) await giveReserved(cluster, node, key);
+    const after = reservedFor(cluster, key);
+    if (before !== undefined && before !== after) truth.say(`${key} has another address than ${before}`);
+  }
+}
+
+async function giveReserved(cluster: SimulatedCluster, node: SimulatedNode, key: string): Promise<void> {
+  const isHere = () => cluster.truth.live.get(reservedFor(cluster, key) ?? "")?.node === node.name;
+  for (let tries = 0; !isHere() && tries < 10; tries++) {
+    node.add({ pool: "default", reservation: { owner: key, sticky: true } });
+    await cluster.settle();
+    await rounds(cluster, 1);
+  }
+  if (!isHere()) cluster.truth.fail(`${key} gets no address on ${node.name}\n${cluster.state()}`);
+}
+
+function reservedFor({ store }: SimulatedCluster, key: string): string | undefined {
+  const found = store.document("reservations", reservationName(key));
+  return (found?.value as ReservationRecord | undefined)?.addresses[0];
+}
+
+/** Together the nodes can give every address of the pool, the last ones borrowed. */
+async function giveAll(cluster: SimulatedCluster): Promise<void> {
+  const { truth, nodes } = cluster;
+  for (let tries = 0; truth.live.size < USABLE && tries < 30; tries++) {
+    for (const node of nodes) {
+      node.add({ pool: "default" });
+      await cluster.settle();
+    }
+    await rounds(cluster, 1);
+  }
+  const lost = USABLE - truth.live.size;
+  if (lost > 0) truth.fail(`${lost} addresses are lost\n${cluster.state()}`);
+}
