@@ -184,10 +184,12 @@ function tellKept(programs: string): void {
   const inside = `nsenter --net=${namedNetnsPath(netnsName(fabricName(NAME), CONTROL))}`;
   const kubeconfig = `/tmp/tendril-k8s/${NAME}/control-plane/admin.kubeconfig`;
   say("\nThe cluster is left up. To look at it:\n");
-  say(`  alias k='${inside} ${join(programs, "kubectl")} --kubeconfig ${kubeconfig}'`);
+  const env = `env KUBECONFIG=${kubeconfig} PATH=${join(import.meta.dir, "../dist")}:$PATH`;
+  say(`  alias k='${inside} ${env} ${join(programs, "kubectl")}'`);
   say("  k get pods --all-namespaces --output wide");
   say("  k get tendrilnodes,pools,blocks");
-  say(`  k --namespace ${NAMESPACE} exec ds/tendril-agent -- /usr/bin/tendril status`);
+  say("  k tendril status --node node1");
+  say("  k tendril get pods                    and of two of them: k tendril trace POD POD:80");
   say("\n  npm run demo:kubernetes -- --down     takes it down");
 }
 

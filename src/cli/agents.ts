@@ -126,8 +126,9 @@ export class Agents {
   }
 
   async #find(namespace: string, name: string): Promise<PodObject> {
+    const [inNamespace, pod] = [namespace, name].map(encodeURIComponent);
     try {
-      return await this.#client.call<PodObject>({ path: `/api/v1/namespaces/${namespace}/pods/${name}` });
+      return await this.#client.call<PodObject>({ path: `/api/v1/namespaces/${inNamespace}/pods/${pod}` });
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 404)) throw error;
       throw new TendrilError(`There is no pod "${name}" in namespace "${namespace}"`, { cause: error });

@@ -18,7 +18,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /** In a process of its own, without an agent. */
 function tendril(store: string, ...args: readonly string[]) {
-  const env = { ...process.env, TENDRIL_STORE: store, TENDRIL_RUN_DIR: folder };
+  const env = { ...process.env, HOME: folder, KUBECONFIG: "", TENDRIL_STORE: store, TENDRIL_RUN_DIR: folder };
   const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, MAIN, ...args], { env });
   return { status: exitCode, out: stdout.toString(), err: stderr.toString() };
 }
