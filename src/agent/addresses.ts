@@ -9,13 +9,14 @@ import type { ClusterStore } from "../cluster/cluster-store.ts";
 import { formatCidr } from "../core/cidr.ts";
 import { type PoolRecord, selects } from "../core/cluster.ts";
 import { AddressError, TryAgainError } from "../core/errors.ts";
-import { addressBits, type Family, formatIp, parseIp } from "../core/ip.ts";
+import { addressBits, alone, type Family, formatIp, parseIp } from "../core/ip.ts";
 import { type AddressTable, type GivenAddress, WARM } from "../ipam/cluster/address-table.ts";
-import { blockName, blockOf, gatewayOf, isUsable } from "../ipam/cluster/blocks.ts";
+import { blockName, blockOf, familiesOf, gatewayOf, isUsable } from "../ipam/cluster/blocks.ts";
 import type { Document } from "../store/collection.ts";
 import { type AddressesOptions, apartOf, reservationOfPool } from "./holdings.ts";
+import { Home } from "./home.ts";
 import type { Membership } from "./membership.ts";
-import { familiesOf, NodeBlocks } from "./node-blocks.ts";
+import { NodeBlocks } from "./node-blocks.ts";
 import { Reservations } from "./reservations.ts";
 
 /** What is asked for an attachment: an address of each of a pool's families. */
@@ -49,6 +50,7 @@ export class Addresses {
   readonly #membership: Membership;
   readonly #table: AddressTable;
   readonly #options: AddressesOptions;
+  readonly #home: Home;
   /** What asks the store does so one after the other. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -56,7 +58,9 @@ export class Addresses {
     this.#membership = membership;
     this.#table = table;
     this.#options = options;
-    const holdings = { store, membership, table, options };
+    const { territory = () => undefined } = options;
+    this.#home = new Home({ node: membership.node, table, territory });
+    const holdings = { store, membership, table, home: this.#home, options };
     this.#blocks = new NodeBlocks(holdings, (block) => this.reservations.inBlock(block));
     this.reservations = new Reservations(holdings, {
       pools: () => this.#blocks.pools,
@@ -75,6 +79,7 @@ export class Addresses {
     if (given.length > 0) return given;
     try {
       for (const request of requests) {
+        this.#home.require(request.pool);
         const before = given;
         if (!this.#giveAtOnce(owner, request, before)) {
           await this.#serially(() => this.#giveSlowly(owner, request, before));
@@ -102,7 +107,10 @@ export class Addresses {
   ): boolean {
     const pool = this.#blocks.pools.get(poolName);
     if (pool === undefined) return false;
-    if (addresses !== undefined) return addresses.every((address) => this.#takeThis(owner, poolName, address));
+    if (addresses !== undefined) {
+      for (const address of addresses) this.#home.requireAddress(poolName, address);
+      return addresses.every((address) => this.#takeThis(owner, poolName, address));
+    }
     if (reservation !== undefined && this.#isReserved(reservation)) {
       this.#blocks.requireSafe();
       if (!this.reservations.giveAtOnce(owner, reservation.owner, reservation.fixed)) return false;
@@ -161,6 +169,7 @@ export class Addresses {
   async #giveThese(owner: string, pool: Document<PoolRecord>, addresses: readonly string[]): Promise<void> {
     const has = new Set(this.#table.of(owner).map(({ address }) => address));
     for (const address of addresses) {
+      this.#home.requireAddress(pool.name, address);
       if (has.has(address) || this.#takeThis(owner, pool.name, address)) continue;
       const ip = parseIp(address);
       const block = ip && blockOf(pool.value, ip);
@@ -196,13 +205,16 @@ export class Addresses {
     if ((await this.#blocks.lending.takeBackOffers(pool, family)) && this.#take(owner, pool, family, WARM)) return;
     const borrowed = await this.#blocks.lending.borrow(pool, family);
     if (borrowed !== undefined && this.#takeThis(owner, borrowed.pool, borrowed.address)) return;
-    throw new TryAgainError(`Pool "${pool.name}" has no free IPv${family} address left`, {
-      details: "Add a pool or make this one larger.",
-    });
+    const { sentence, remedy } = this.#home.exhaustion(pool.name, family) ?? {
+      sentence: `Pool "${pool.name}" has no free IPv${family} address left`,
+      remedy: "Add a pool or make this one larger.",
+    };
+    throw new TryAgainError(sentence, { details: remedy });
   }
 
   /** Where pools overlap, a block that has been claimed for another one may have addresses of this one. */
   #takeShared(owner: string, pool: Document<PoolRecord>, family: Family): boolean {
+    if (this.#home.isParted(pool.name)) return false;
     for (const block of this.#table.blocks()) {
       if (block.family !== family || block.pool === pool.name || reservationOfPool(block.pool) !== undefined) continue;
       const home = apartOf(block.block)?.block ?? block.block;
@@ -249,10 +261,12 @@ export class Addresses {
     }
     for (const family of familiesOf(pool.value)) {
       if (!this.#blocks.isFull(poolName, family) || this.#blocks.freeOf(poolName, family) > 0) continue;
-      return {
-        sentence: `Pool "${poolName}" has no free IPv${family} address for node "${node}", and no free block`,
-        remedy: `Make it larger (tendril pool resize ${poolName}), add a pool, or remove pods.`,
-      };
+      return (
+        this.#home.exhaustion(poolName, family) ?? {
+          sentence: `Pool "${poolName}" has no free IPv${family} address for node "${node}", and no free block`,
+          remedy: `Make it larger (tendril pool resize ${poolName}), add a pool, or remove pods.`,
+        }
+      );
     }
     return undefined;
   }
@@ -273,6 +287,16 @@ export class Addresses {
   #poolOf(block: string): string | undefined {
     const ip = parseIp(apartOf(block)?.address ?? "");
     return ip && [...this.#blocks.pools.values()].find(({ value }) => blockOf(value, ip) !== undefined)?.name;
+  }
+
+  /** Whether an address of a pool is the node's to give. */
+  isHome(pool: string, address: string): boolean {
+    return this.#home.holds(pool, alone(address));
+  }
+
+  /** To be called when the part of a pool that is the node's is another one: nothing else is given from then on. */
+  keepHome(): void {
+    this.#home.keep();
   }
 
   /** Whether a pool was there when the node last looked. */

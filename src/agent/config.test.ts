@@ -49,6 +49,22 @@ describe("a configuration", () => {
     expect(kubernetes(STORE)).toBeUndefined();
   });
 
+  test("gives addresses of nodes' own networks where Kubernetes says them", () => {
+    expect(parseAgentConfig("store: 'kubernetes:'\nipam: node-cidr").cluster?.ipam).toBe("node-cidr");
+    expect(cluster({ kubernetes: "kubernetes:", ipam: "node-cidr" }).ipam).toBe("node-cidr");
+  });
+
+  test("that gives nodes their networks has blocks that are these, unless they are huge", () => {
+    const bits = (fields: object, ...parts: string[]) =>
+      blockBitsFor(cluster(fields), ["10.0.0.0/8", "fd00::/48"], parts);
+    expect(bits({}, "10.244.1.0/24", "fd00:0:0:1::/64")).toEqual({ ipv4: 24, ipv6: 122 });
+    expect(bits({}, "10.244.0.0/20", "fd00::1000/116")).toEqual({ ipv4: 20, ipv6: 116 });
+    expect(bits({}, "10.16.0.0/12")).toEqual({ ipv4: 26, ipv6: 122 });
+    expect(bits({ bridge: "cni0" }, "10.244.1.0/25")).toEqual({ ipv4: 25, ipv6: 122 });
+    expect(bits({ blockSize: { ipv4: 27 } }, "10.244.1.0/24")).toEqual({ ipv4: 27, ipv6: 122 });
+    expect(() => bits({ blockSize: { ipv4: 23 } }, "10.244.1.0/24")).toThrow("is larger than a network of pods");
+  });
+
   test("needs no more than a store to be of a cluster", () => {
     expect(parseAgentConfig("store: etcd://10.0.0.1:2379").cluster).toEqual({
       node: hostname().toLowerCase(),
@@ -58,6 +74,7 @@ describe("a configuration", () => {
       kubernetes: undefined,
       mode: "vxlan",
       crossSubnetOnly: false,
+      ipam: "blocks",
       subnet: [],
       fallbackSubnet: [],
       blockSize: { ipv4: undefined, ipv6: undefined },
@@ -192,6 +209,9 @@ describe("refused, with the name of the field, is", () => {
     ["vxlan.vni", { vxlan: { vni: 0x1000000 } }],
     ["vxlan.port", { vxlan: { port: "4789" } }],
     ["vxlan.ports", { vxlan: { ports: 4789 } }],
+    ...["node-cidrs", 7, ""].map((ipam) => ["ipam", { ipam }] as const),
+    ["ipam", { ipam: "node-cidr" }],
+    ["ipam", { ipam: "node-cidr", kubernetes: "kubernetes:", ownSubnet: true }],
     ["blockSize.ipv4", { blockSize: { ipv4: 7 } }],
     ["blockSize.ipv6", { blockSize: { ipv6: 129 } }],
     ["blockSize.ipv5", { blockSize: { ipv5: 26 } }],
@@ -240,6 +260,7 @@ describe("whatever is given", () => {
   const names = [
     ...["node", "network", "store", "storeOptions", "kubernetes", "mode", "crossSubnetOnly", "subnet", "blockSize"],
     ...[
+      "ipam",
       "fallbackSubnet",
       "addresses",
       "mtu",

@@ -38,6 +38,8 @@ export interface ClusterConfig {
   readonly kubernetes: string | undefined;
   readonly mode: ModeName;
   readonly crossSubnetOnly: boolean;
+  /** Out of what a node gives addresses: of blocks that it claims anywhere, or of its Node's podCIDRs alone. */
+  readonly ipam: (typeof IPAM_KINDS)[number];
   /** The networks of pods; they become the pool `default` when there is none. What the cluster says when empty. */
   readonly subnet: readonly string[];
   /** The networks of pods where neither `subnet` nor the cluster says them. */
@@ -103,6 +105,8 @@ const apiServer: Schema<string> = (value, field) => {
   throw new ConfigError(field, "must be kubernetes: or kubernetes:/KUBECONFIG", { value });
 };
 
+export const IPAM_KINDS = ["blocks", "node-cidr"] as const;
+
 /** The mode that suits most: what `vxlan` with `crossSubnetOnly` is. */
 export const AUTO_MODE = "auto";
 
@@ -125,6 +129,7 @@ const fields = exactly<RawConfig>({
   kubernetes: optional(apiServer),
   mode: optional(oneOf(...MODES, AUTO_MODE)),
   crossSubnetOnly: withDefault(boolean, false),
+  ipam: withDefault(oneOf(...IPAM_KINDS), "blocks"),
   subnet: optional(listOrOne(networkText)),
   fallbackSubnet: withDefault(listOrOne(networkText), []),
   blockSize: optional(exactly<GivenBlockSize>({ ipv4: optional(integer(8, 32)), ipv6: optional(integer(16, 128)) })),
@@ -201,6 +206,8 @@ function clusterOf(raw: Omit<RawConfig, "metrics" | "inContainer" | "log">): Clu
       value: raw.grace,
     });
   }
+  const kubernetes = raw.kubernetes ?? (store.startsWith("kubernetes:") ? store : undefined);
+  if (raw.ipam === "node-cidr") requirePodCidrs(raw, kubernetes);
   const blockSize = raw.blockSize ?? { ipv4: undefined, ipv6: undefined };
   for (const field of ["subnet", "fallbackSubnet"] as const) {
     requireOneOfFamily(field, raw[field] ?? []);
@@ -210,13 +217,25 @@ function clusterOf(raw: Omit<RawConfig, "metrics" | "inContainer" | "log">): Clu
   return {
     ...raw,
     store,
-    kubernetes: raw.kubernetes ?? (store.startsWith("kubernetes:") ? store : undefined),
+    kubernetes,
     mode: mode === undefined || mode === AUTO_MODE ? "vxlan" : mode,
     crossSubnetOnly: raw.crossSubnetOnly || mode === AUTO_MODE,
     subnet: subnet ?? [],
     blockSize,
     node: raw.node ?? name(hostname().toLowerCase(), "node"),
   };
+}
+
+/** Throws ConfigError where a node cannot have networks of its own by Kubernetes. */
+function requirePodCidrs({ ipam, ownSubnet }: Pick<RawConfig, "ipam" | "ownSubnet">, kubernetes: string | undefined) {
+  if (kubernetes === undefined) {
+    throw new ConfigError("ipam", "needs the API server that gives nodes their podCIDRs", {
+      value: ipam,
+      details: 'Name it: "kubernetes".',
+    });
+  }
+  if (!ownSubnet) return;
+  throw new ConfigError("ipam", 'leaves no room for "ownSubnet": either says what the node has', { value: ipam });
 }
 
 function requireOneOfFamily(field: string, networks: readonly string[]): void {

@@ -5,6 +5,7 @@ import { ifUnchanged } from "../cluster/reclaim.ts";
 import { type BlockRecord, NOBODY } from "../core/cluster.ts";
 import type { AddressTable } from "../ipam/cluster/address-table.ts";
 import type { Document, Documents } from "../store/collection.ts";
+import type { Home, Territories } from "./home.ts";
 import type { Membership } from "./membership.ts";
 
 export interface AddressesOptions {
@@ -27,6 +28,8 @@ export interface AddressesOptions {
   readonly keep?: number;
   /** Milliseconds of the epoch, for the end of reservations. */
   readonly now?: () => number;
+  /** Parts of pools that are this node's own; none unless given. */
+  readonly territory?: Territories;
 }
 
 /** Where a node's addresses lie. */
@@ -34,6 +37,8 @@ export interface Holdings {
   readonly store: ClusterStore;
   readonly membership: Membership;
   readonly table: AddressTable;
+  /** Which addresses are the node's to give. */
+  readonly home: Home;
   readonly options: AddressesOptions;
 }
 

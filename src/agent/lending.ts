@@ -23,8 +23,7 @@ export class Lending {
     family: Family,
   ): Promise<{ block: Document<BlockRecord>; address: string } | undefined> {
     const { node, labels } = this.#holdings.membership;
-    // An address of a subnet on another node's bridge is of no use here.
-    if (!selects(pool.value, labels) || pool.value.gateways) return undefined;
+    if (!selects(pool.value, labels) || !this.#isLent(pool)) return undefined;
     for (const block of (await this.#holdings.store.blocks.list()).values()) {
       if (block.value.node === node || familyOfBlock(block) !== family) continue;
       const isOurs = block.value.pool === pool.name;
@@ -85,9 +84,15 @@ export class Lending {
       const document = documents.get(count.block);
       if (document?.value.node !== this.#holdings.membership.node || count.closed) continue;
       const { offered } = document.value;
-      if (isFull && offered.length === 0 && !pool.value.gateways) await this.#offer(document, count);
-      else if (!isFull) await this.#takeBack(document);
+      const isOffering = isFull && this.#isLent(pool);
+      if (isOffering && offered.length === 0) await this.#offer(document, count);
+      else if (!isOffering) await this.#takeBack(document);
     }
+  }
+
+  /** Not where an address is of a subnet on its node's bridge, nor where nodes have parts of the pool of their own. */
+  #isLent({ name, value }: Document<PoolRecord>): boolean {
+    return !value.gateways && !this.#holdings.home.isParted(name);
   }
 
   /** False when there was nothing offered, or somebody was quicker. */

@@ -13,7 +13,7 @@ import { TryAgainError } from "../core/errors.ts";
 import { type Family, familyOf } from "../core/ip.ts";
 import { hash64 } from "../core/names.ts";
 import { type BlockCount, WARM } from "../ipam/cluster/address-table.ts";
-import { blockCidr, blockName, freeBlock, poolNetwork, usableAddresses } from "../ipam/cluster/blocks.ts";
+import { blockCidr, blockName, familiesOf, usableAddresses } from "../ipam/cluster/blocks.ts";
 import type { Document, Documents } from "../store/collection.ts";
 import {
   apartName,
@@ -24,10 +24,9 @@ import {
   reservationOfPool,
   reservedPool,
   takenIn,
+  writeBlock,
 } from "./holdings.ts";
 import { Lending } from "./lending.ts";
-
-const FAMILIES: readonly Family[] = [4, 6];
 
 export class NodeBlocks {
   readonly lending: Lending;
@@ -84,16 +83,17 @@ export class NodeBlocks {
 
   /** Claims a block of a pool. False when all are taken. Throws StoreUnavailableError. */
   async claim(pool: Document<PoolRecord>, family: Family): Promise<boolean> {
-    const { node, labels } = this.#holdings.membership;
+    const { home, membership } = this.#holdings;
+    const { node, labels } = membership;
     if (!selects(pool.value, labels)) return false;
     const known = await this.#holdings.store.blocks.list();
     for (const { name, value } of known.values()) {
       const isOpen = value.node === NOBODY && value.pool === pool.name && cidrOf(value.cidr).ip.family === family;
-      if (isOpen && (await this.#takeOver(name, pool))) return true;
+      if (isOpen && home.holds(pool.name, value.cidr) && (await this.#takeOver(name, pool))) return true;
     }
     const lost = new Set<string>();
     for (;;) {
-      const block = freeBlock(pool.value, family, (name) => known.has(name) || lost.has(name), seedOf(node));
+      const block = home.freeBlock(pool, family, (name) => known.has(name) || lost.has(name), seedOf(node));
       if (block === undefined) return false;
       const name = blockName(block);
       if (await this.claimThis(pool, name, formatCidr(block))) return true;
@@ -193,6 +193,7 @@ export class NodeBlocks {
       // A claim whose answer did not come, or whose process was killed before it reached the table.
       if (value.node === node && !here.has(name) && pool !== undefined && (await this.#confirm(document))) {
         this.#add(name, pool.value, value);
+        this.#holdings.home.keep();
       }
       for (const [address, borrower] of Object.entries(value.lent)) {
         const kinds = ["borrowed", "reserved"] as const;
@@ -201,6 +202,7 @@ export class NodeBlocks {
         const reservation = value.reserved?.[address];
         if (reservation === undefined) this.#addApart("borrowed", name, address, value.pool);
         else this.#addApart("reserved", name, address, reservedPool(reservation));
+        this.#holdings.home.keep();
       }
     }
     this.#reconciled = epoch;
@@ -276,12 +278,13 @@ export class NodeBlocks {
 
   async #findFull(): Promise<Set<string>> {
     const blocks = await this.#holdings.store.blocks.list();
+    const { home, membership } = this.#holdings;
+    home.note(blocks);
     const full = new Set<string>();
-    for (const { name, value } of this.#pools.values()) {
-      for (const family of familiesOf(value)) {
-        const isFree =
-          selects(value, this.#holdings.membership.labels) && freeBlock(value, family, takenIn(blocks), 0n);
-        if (!isFree) full.add(`${family} ${name}`);
+    for (const pool of this.#pools.values()) {
+      for (const family of familiesOf(pool.value)) {
+        const isFree = selects(pool.value, membership.labels) && home.freeBlock(pool, family, takenIn(blocks), 0n);
+        if (!isFree) full.add(`${family} ${pool.name}`);
       }
     }
     return full;
@@ -302,6 +305,10 @@ export class NodeBlocks {
     const free = () => own().reduce((sum, block) => sum + block.free, 0);
     for (const block of own()) {
       const apart = apartOf(block.block);
+      if (apart === undefined && !this.#holdings.home.holds(pool.name, blockCidr(block.block))) {
+        if (block.used === 0 && block.closed) await this.#leave(block);
+        continue;
+      }
       const isBorrowed = apart !== undefined;
       // It does not cool down for somebody whom it is kept for: that one is waiting.
       const isWanted = isBorrowed && this.#reservedIn(apart.block)[apart.address] !== undefined;
@@ -314,6 +321,23 @@ export class NodeBlocks {
     await this.lending.tendOffers(pool, family, own());
   }
 
+  /**
+   * Leaves a block to the node whose it is by now. What is reserved of it whoever claims it sets aside again; what nodes
+   * hold apart of it they keep.
+   */
+  async #leave({ block }: BlockCount): Promise<void> {
+    const { store, membership, table } = this.#holdings;
+    const document = await store.blocks.get(block);
+    if (document?.value.node === membership.node) {
+      const isLent = Object.keys(document.value.lent).length > 0;
+      const isLeft = isLent
+        ? await writeBlock(this.#holdings, document, { node: NOBODY, offered: [] })
+        : await ifUnchanged(() => store.blocks.delete(document));
+      if (!isLeft) return;
+    }
+    table.removeBlock(block);
+  }
+
   async #giveBack({ block }: BlockCount): Promise<void> {
     const document = await this.#holdings.store.blocks.get(block);
     const isOurs = document?.value.node === this.#holdings.membership.node;
@@ -323,11 +347,6 @@ export class NodeBlocks {
     if (!isOurs || (await ifUnchanged(() => this.#holdings.store.blocks.delete(document))))
       this.#holdings.table.removeBlock(block);
   }
-}
-
-/** The families that a pool has addresses of. */
-export function familiesOf(pool: PoolRecord): Family[] {
-  return FAMILIES.filter((family) => poolNetwork(pool, family) !== undefined);
 }
 
 /** Where a node begins to look for a free block. */

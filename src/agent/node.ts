@@ -24,6 +24,7 @@ import { Membership } from "./membership.ts";
 import type { Metrics, NodeFigures } from "./metrics.ts";
 import { Network } from "./network.ts";
 import { networkConfigText, writeNetworkConfig } from "./network-config.ts";
+import { NodeCidrs } from "./node-cidrs.ts";
 import { tellReadiness } from "./node-readiness.ts";
 import { Orphans } from "./orphans.ts";
 import { OwnPool } from "./own-pool.ts";
@@ -74,6 +75,8 @@ export class ClusterNode {
   readonly kubernetes: Kubernetes | undefined;
   readonly #options: NodeOptions;
   readonly #ownPool: OwnPool;
+  /** Undefined where nodes share the pool. */
+  readonly #nodeCidrs: NodeCidrs | undefined;
   readonly #raw: Store;
   readonly #standing: Standing;
   /** Undefined for an agent that writes no network configuration. */
@@ -111,6 +114,7 @@ export class ClusterNode {
       idle: IDLE,
       lost: options.lost,
       isGone: async (pod) => (await this.kubernetes?.pods.isGone(pod)) ?? false,
+      territory: (pool) => (pool === this.pool ? this.#nodeCidrs?.territory : undefined),
       // The controller knows which owners are gone for good.
       ...(config.controller && { keep: Number.POSITIVE_INFINITY }),
     });
@@ -118,11 +122,25 @@ export class ClusterNode {
       config.kubernetes === undefined
         ? undefined
         : new Kubernetes(config.kubernetes, { config, log, gone: (pod) => void this.#forget(pod) });
+    const { facts } = this.kubernetes ?? {};
+    this.#nodeCidrs =
+      config.ipam === "blocks" || facts === undefined
+        ? undefined
+        : new NodeCidrs({
+            node: config.node,
+            read: facts.podCidrs,
+            changed: () => {
+              this.addresses.keepHome();
+              this.#standing.tendSoon();
+            },
+            clock: bootClock,
+            log,
+          });
     this.#ownPool = new OwnPool({
       name: this.pool,
       config,
       store: this.store,
-      facts: this.kubernetes?.facts,
+      facts,
       log,
       clock: bootClock,
     });
@@ -174,6 +192,7 @@ export class ClusterNode {
       this.addresses.reservations.note(documents);
       this.#standing.tendSoon();
     };
+    this.#nodeCidrs?.start(signal, this.#failed);
     this.#standing.start(signal);
     this.network.start(this.store, signal);
     this.custody.start(signal, this.#failed);
@@ -205,6 +224,8 @@ export class ClusterNode {
       return [`Node "${config.node}" is not a member of the cluster yet${why}`];
     }
     if (!network.isSettled) return [`Node "${config.node}" has not learnt of the other nodes yet`];
+    const misfit = this.#misfit;
+    if (misfit !== undefined) return [misfit];
     if (!this.#ownPool.isThere) {
       return [this.#ownPool.problem ?? `Pool "${this.pool}", of which pods have addresses, is not there yet`];
     }
@@ -283,12 +304,13 @@ export class ClusterNode {
 
   async #giveTunnelAddresses(): Promise<void> {
     const families = this.network.picture.pools.get(this.pool)?.value.cidrs.length ?? 0;
-    const given = this.table.of(TUNNEL_OWNER).length;
-    if (!this.#standing.isMember || this.#isGiving || given >= families) return;
+    const given = this.table.of(TUNNEL_OWNER);
+    const isWhole = given.length >= families && given.every(({ address }) => this.addresses.isHome(this.pool, address));
+    if (!this.#standing.isMember || this.#isGiving || isWhole || this.#misfit !== undefined) return;
     try {
       this.#isGiving = true;
-      // What a killed process was given of some families only.
-      if (given > 0) this.addresses.release(TUNNEL_OWNER);
+      // What a killed process was given of some families only, or is not the node's any more.
+      if (given.length > 0) this.addresses.release(TUNNEL_OWNER);
       await this.addresses.give(TUNNEL_OWNER, { pool: this.pool });
       this.#isGiving = false;
       this.network.update();
@@ -298,6 +320,11 @@ export class ClusterNode {
     } finally {
       this.#isGiving = false;
     }
+  }
+
+  /** Why no address of the pool is the node's to give, as far as that is known. */
+  get #misfit(): string | undefined {
+    return this.#nodeCidrs?.problem(this.network.picture.pools.get(this.pool)?.value, this.pool);
   }
 
   /** Tells the container runtime, by its configuration, once the node can serve. */

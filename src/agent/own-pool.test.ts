@@ -136,7 +136,9 @@ describe("it is not made, and the reason names the field to set", () => {
     expect(await refused({}, { networks: broken })).toContain("kubeadm-config cannot be understood");
     lines = [];
     const facts = { networks: async () => KUBEADM };
-    expect(await refused({ blockSize: { ipv4: 11 } }, facts)).toContain("is larger than the pods' network of /12");
+    expect(await refused({ blockSize: { ipv4: 11 } }, facts)).toContain(
+      "is larger than a network of pods, which is a /12",
+    );
   });
 
   test("where the API server refuses it", async () => {
@@ -145,5 +147,30 @@ describe("it is not made, and the reason names the field to set", () => {
       throw new ApiError(request, 422, { message: "overlaps 10.96.0.0/16, the addresses of Services" });
     };
     expect(await refused({}, { networks: networksOf })).toContain("overlaps 10.96.0.0/16");
+  });
+});
+
+describe("where nodes are given their networks", () => {
+  const IPAM = { ipam: "node-cidr" };
+
+  test("a block is what a node is given, and before it is given any there is no pool", async () => {
+    let podCidrs: string[] = [];
+    const facts = { networks: async () => KUBEADM, podCidrs: async () => podCidrs };
+    const pool = ownPool(IPAM, facts);
+    await pool.ensure();
+    expect([await networks(), pool.isThere, pool.problem]).toEqual([undefined, false, undefined]);
+    podCidrs = ["10.32.7.0/24", "fd00:0:0:7::/64"];
+    await pool.ensure();
+    expect((await store.pools.get("default"))?.value).toMatchObject({
+      cidrs: KUBEADM.networks,
+      blockBits: { ipv4: 24, ipv6: 122 },
+    });
+  });
+
+  test("a subnet that does not hold them makes no pool", async () => {
+    const pool = ownPool({ ...IPAM, subnet: "10.1.0.0/16" }, { podCidrs: async () => ["10.32.7.0/24"] });
+    await pool.ensure();
+    expect([await networks(), pool.isThere]).toEqual([undefined, false]);
+    expect(pool.problem).toContain("the Node has 10.32.7.0/24 in its podCIDRs, which is none of it");
   });
 });

@@ -29,7 +29,7 @@ export interface OwnPoolOptions {
   readonly name: string;
   readonly config: Pick<
     ClusterConfig,
-    "node" | "subnet" | "fallbackSubnet" | "ownSubnet" | "blockSize" | "masquerade" | "bridge"
+    "node" | "ipam" | "subnet" | "fallbackSubnet" | "ownSubnet" | "blockSize" | "masquerade" | "bridge"
   >;
   readonly store: Pick<ClusterStore, "nodes" | "pools">;
   /** Undefined for a cluster that is none of Kubernetes: then nothing but the configuration says it. */
@@ -75,9 +75,10 @@ export class OwnPool {
       return;
     }
     try {
-      const found = await this.#choose();
+      const podCidrs = (await this.#options.facts?.podCidrs()) ?? [];
+      const found = await this.#choose(podCidrs);
       if (found === undefined) return;
-      await ifUnchanged(() => store.pools.create(name, this.#record(found.networks)));
+      await ifUnchanged(() => store.pools.create(name, this.#record(found.networks, podCidrs)));
       this.#isThere = true;
       // Another node may have been first.
       if (config.subnet.length === 0) log.info("the pool of the pods' networks", { pool: name, ...found });
@@ -98,11 +99,19 @@ export class OwnPool {
   }
 
   /** Undefined when it is not known, or not yet. */
-  async #choose(): Promise<Candidate | undefined> {
+  async #choose(podCidrs: readonly string[]): Promise<Candidate | undefined> {
     const { config, facts, store, clock } = this.#options;
-    if (config.subnet.length > 0) return { networks: config.subnet, source: '"subnet"' };
+    const isParted = config.ipam === "node-cidr";
+    // They say how large blocks are to be; that they are missing is told by who waits for them.
+    if (isParted && podCidrs.length === 0) return undefined;
+    if (config.subnet.length > 0) {
+      const named = { networks: config.subnet, source: '"subnet" of the agent\'s configuration' };
+      const wrong = isParted ? misfit(named, { podCidrs, services: [], nodes: [] }) : undefined;
+      if (wrong === undefined) return named;
+      this.#tell(wrong);
+      return undefined;
+    }
     const said = await facts?.networks();
-    const podCidrs = (await facts?.podCidrs()) ?? [];
     this.#begun ??= clock();
     // The Node may be about to be given its networks, by which it shows that the fallback is not meant.
     const isEarly = facts !== undefined && podCidrs.length === 0 && clock() - this.#begun < GIVEN_WITHIN;
@@ -123,13 +132,13 @@ export class OwnPool {
     return undefined;
   }
 
-  #record(networks: readonly string[]): PoolRecord {
+  #record(networks: readonly string[], podCidrs: readonly string[]): PoolRecord {
     const { config } = this.#options;
-    const { node, ownSubnet, masquerade, bridge } = config;
+    const { node, ipam, ownSubnet, masquerade, bridge } = config;
     return {
       version: DOCUMENT_VERSION,
       cidrs: networks,
-      blockBits: blockBitsFor(config, networks),
+      blockBits: blockBitsFor(config, networks, ipam === "node-cidr" ? podCidrs : []),
       nodeSelector: ownSubnet ? { [HOSTNAME_LABEL]: node } : {},
       excluded: [],
       masquerade,

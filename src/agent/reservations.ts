@@ -117,6 +117,7 @@ export class Reservations {
     const name = reservationName(key);
     const value = this.#active(this.#known.get(name))?.value;
     if (value === undefined || value.node !== membership.node || !fits(value, fixed)) return false;
+    this.#requireHome(value);
     const took = value.addresses.every((address) =>
       table.takeThis(address, reservedPool(name), owner, options.clock()),
     );
@@ -186,6 +187,7 @@ export class Reservations {
   #requireUsable(address: string): void {
     const place = this.#placeOf(address);
     if (place === undefined) throw new AddressError(`Address ${address} is of no pool`);
+    this.#holdings.home.requireAddress(place.pool.name, address);
     if (isUsable(place.pool.value, place.block, address)) return;
     throw new AddressError(`Address ${address} of pool "${place.pool.name}" is none that a pod can have`);
   }
@@ -265,11 +267,21 @@ export class Reservations {
     for (const address of chosen) table.restore(address);
   }
 
-  /** Says that the owner runs here. */
+  /** Throws AddressError for addresses that this node never gives, TryAgainError while that is not known. */
+  #requireHome({ addresses }: ReservationRecord): void {
+    for (const address of addresses) {
+      const place = this.#placeOf(address);
+      if (place !== undefined) this.#holdings.home.requireAddress(place.pool.name, address);
+    }
+  }
+
+  /** Says that the owner runs here, unless it cannot have its addresses here. */
   async #want(name: string): Promise<Document<ReservationRecord> | undefined> {
     const { store, membership } = this.#holdings;
     for (;;) {
       const document = this.#active(await store.reservations.get(name));
+      // Before it says so: the node that holds them would hand them over.
+      if (document !== undefined) this.#requireHome(document.value);
       if (document === undefined || document.value.node === membership.node) return document;
       await ifUnchanged(() => store.reservations.update(document, { ...document.value, node: membership.node }));
     }

@@ -71,6 +71,7 @@ describe("the manifest", () => {
     expect(configOf()).toMatchObject({ inContainer: true, metrics: "127.0.0.1:9095" });
     const chosen = {
       mode: "ipip",
+      ipam: "node-cidr",
       subnet: ["10.1.0.0/16", "fd01::/48"],
       crossSubnetOnly: true,
       blockSize: { ipv4: 25 },
@@ -154,6 +155,7 @@ describe("the manifest", () => {
     expect(refusal({ mode: "magic" })).toBe("mode");
     expect(refusal({ subnet: ["10.244.0.0"] })).toStartWith("subnet");
     expect(refusal({ subnet: ["10.244.0.0/16", "10.245.0.0/16"] })).toBe("subnet[1]");
+    expect(refusal({ ipam: "whatever" })).toBe("ipam");
     expect(refusal({ mtu: 3 })).toBe("mtu");
     expect(refusal({ blockSize: { ipv4: 99 } })).toBe("blockSize.ipv4");
     expect(refusal({ metricsPort: 70_000 })).toBe("metrics");

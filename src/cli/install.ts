@@ -17,6 +17,7 @@ interface Flags {
   readonly store: string;
   readonly server?: string;
   readonly mode: string;
+  readonly ipam: string;
   readonly subnet?: readonly string[];
   readonly crossSubnetOnly?: boolean;
   readonly blockSizeIpv4?: string;
@@ -48,6 +49,7 @@ export function installCommand(): Command {
     .option("--server <urls>", "API servers that agents ask, by their URLs, instead of by the Service")
     .option("--mode <mode>", "how packets get to other nodes: auto, host-gw, vxlan, ipip or bgp", usual.mode)
     .option("--subnet <cidr...>", "the networks of all pods, one of each family; what the cluster says unless given")
+    .option("--ipam <kind>", "addresses out of blocks that nodes claim, or out of their node-cidr", usual.ipam)
     .option("--cross-subnet-only", "of vxlan and ipip: nodes on the same link are reached directly")
     .option("--block-size-ipv4 <bits>", "prefix length of nodes' blocks")
     .option("--block-size-ipv6 <bits>", "prefix length of nodes' blocks")
@@ -116,6 +118,7 @@ function optionsOf(flags: Flags): InstallOptions {
     store: flags.store,
     server: flags.server,
     mode: flags.mode,
+    ipam: flags.ipam,
     subnet: flags.subnet ?? [],
     crossSubnetOnly,
     blockSize: {

@@ -110,8 +110,10 @@ describe("of a cluster is taken", () => {
 
   test("nothing else where a place cannot be understood: that is told", async () => {
     objects[`${maps}/kubeadm-config`] = { data: { ClusterConfiguration: "networking: { podSubnet: [" } };
-    expect(readClusterNetworks(client)).rejects.toThrow("ConfigMap kube-system/kubeadm-config cannot be understood");
+    await expect(readClusterNetworks(client)).rejects.toThrow(
+      "ConfigMap kube-system/kubeadm-config cannot be understood",
+    );
     objects[`${maps}/kubeadm-config`] = { data: { ClusterConfiguration: "networking: { podSubnet: many }" } };
-    expect(readClusterNetworks(client)).rejects.toThrow('"many" are no networks in CIDR notation');
+    await expect(readClusterNetworks(client)).rejects.toThrow('"many" are no networks in CIDR notation');
   });
 });

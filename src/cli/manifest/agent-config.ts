@@ -4,7 +4,7 @@ import { FALLBACK_SUBNET, hasController, type InstallOptions } from "./options.t
 
 /** The text of agent.yaml. */
 export function agentConfigText(options: InstallOptions): string {
-  const { store, mode, subnet, crossSubnetOnly, blockSize, mtu, bridge, masquerade, metricsPort, log } = options;
+  const { store, mode, ipam, subnet, crossSubnetOnly, blockSize, mtu, bridge, masquerade, metricsPort, log } = options;
   const stored = storeOptionsOf(options);
   return [
     "# Changes are taken up by: kubectl rollout restart daemonset tendril-agent\n",
@@ -23,6 +23,11 @@ export function agentConfigText(options: InstallOptions): string {
       crossSubnetOnly || undefined,
       "Of vxlan and ipip: nodes on the same link are reached directly.",
       "false",
+    ),
+    configField(
+      "ipam",
+      ipam,
+      "Out of what nodes give addresses: blocks that they claim anywhere, or node-cidr, the podCIDRs of their Nodes alone.",
     ),
     configField(
       "subnet",

@@ -13,6 +13,8 @@ export interface InstallOptions {
   /** As in the agent's configuration. */
   readonly store: string;
   readonly mode: string;
+  /** Out of what nodes give addresses, as in the agent's configuration. */
+  readonly ipam: string;
   /** Empty for what the cluster says. */
   readonly subnet: readonly string[];
   readonly crossSubnetOnly: boolean;
@@ -39,6 +41,7 @@ export const DEFAULTS: InstallOptions = {
   imagePullPolicy: "IfNotPresent",
   store: "kubernetes:",
   mode: "auto",
+  ipam: "blocks",
   subnet: [],
   crossSubnetOnly: false,
   blockSize: {},

@@ -145,6 +145,20 @@ export class AddressTable {
     })();
   }
 
+  /** Gives no free address of a block any more, nor those that its owners give back. */
+  shutBlock(block: string): void {
+    this.#database.query("UPDATE addresses SET leaving = 1 WHERE block = ?").run(block);
+  }
+
+  /** Gives its addresses again; false, and nothing done, for one of which no address is in use: it may be on its way out. */
+  reopenBlock(block: string): boolean {
+    return this.#database.transaction(() => {
+      if (this.ownersIn(block).length === 0) return false;
+      this.#database.query("UPDATE addresses SET leaving = 0 WHERE block = ?").run(block);
+      return true;
+    })();
+  }
+
   /**
    * Gives the address whose turn it is of those that were released before `cooledBefore` or never given, or undefined
    * when there is none.

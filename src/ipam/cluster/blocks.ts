@@ -19,6 +19,11 @@ export function poolNetwork({ cidrs }: Pick<PoolRecord, "cidrs">, family: Family
   return cidrs.map(cidrOf).find(({ ip }) => ip.family === family);
 }
 
+/** The families that a pool has addresses of. */
+export function familiesOf(pool: Pick<PoolRecord, "cidrs">): Family[] {
+  return ([4, 6] as const).filter((family) => poolNetwork(pool, family) !== undefined);
+}
+
 /** The block of a pool that an address lies in, or undefined for an address that is not the pool's. */
 export function blockOf(pool: Pick<PoolRecord, "cidrs" | "blockBits">, address: Ip): Cidr | undefined {
   const network = poolNetwork(pool, address.family);
