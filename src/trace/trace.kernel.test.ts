@@ -360,7 +360,19 @@ needs(
   const far = { to: { name: "10.9.1.5", address: "10.9.1.5" }, cluster };
   const { legs, wrong } = tracing(stage, far);
   expect(wrong).toBeUndefined();
-  expect(legs[0]?.hops.at(-1)?.judgement.state).toBe("ok");
+  expect(legs[0]?.hops.at(-1)).toMatchObject({ judgement: { state: "ok" }, tunnel: { name: "tun0", type: "ipip" } });
+  const back = inNetns(stage.host.netns, () =>
+    tracePart({
+      node: "node1",
+      from: { name: "far", address: "10.9.1.5" },
+      to: { name: "a", address: "10.9.0.2", netns: namedNetnsPath(stage.a.name) },
+      isAnswer: true,
+      arrival: { sender: "192.0.2.2", receiver: "192.0.2.1", tunnel: { name: "tun0", type: "ipip" } },
+    }),
+  );
+  expect(back.slice(0, 3).map(({ kind }) => kind)).toEqual(["link", "link", "forward"]);
+  expect(back.map(judgeHop).filter(({ state }) => state !== "ok")).toEqual([]);
+  expect(back.at(-1)).toMatchObject({ kind: "destination", where: "a", link: "eth0" });
   stage.host.sh("ip link set up0 down");
   expect(wrongIn(stage, far)).toBe("host: There is no route to 192.0.2.2");
 });

@@ -1,4 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { needs, program } from "../../../test/support/needs.ts";
 import { StoreUnavailableError } from "../store.ts";
 import type { Access } from "./access.ts";
 import { ApiClient, ApiError } from "./client.ts";
@@ -125,4 +129,108 @@ test("gives lines as they come, however they are cut, and ends when nothing come
   };
   await expect(read()).rejects.toBeInstanceOf(StoreUnavailableError);
   expect(lines).toEqual([{ a: "ä" }, { a: 2 }]);
+});
+
+/** A proxy of HTTP that lets connections through, and whom they were for. */
+function proxy() {
+  const tunnelled: string[] = [];
+  type Both = { other?: Bun.Socket<Both>; asked: string };
+  const listener = Bun.listen<Both>({
+    hostname: "127.0.0.1",
+    port: 0,
+    data: { asked: "" },
+    socket: {
+      open(socket) {
+        socket.data = { asked: "" };
+      },
+      async data(socket, bytes) {
+        if (socket.data.other !== undefined) {
+          socket.data.other.write(bytes);
+          return;
+        }
+        socket.data.asked += bytes.toString("latin1");
+        const [, hostname = "", port] = /^CONNECT ([^:]+):([0-9]+) .*\r\n\r\n$/s.exec(socket.data.asked) ?? [];
+        if (port === undefined) return;
+        tunnelled.push(`${hostname}:${port}`);
+        socket.data.other = await Bun.connect<Both>({
+          hostname,
+          port: Number(port),
+          data: { asked: "" },
+          socket: { data: (_, answer) => void socket.write(answer), close: () => void socket.end() },
+        });
+        socket.write("HTTP/1.1 200 OK\r\n\r\n");
+      },
+      close: (socket) => void socket.data.other?.end(),
+    },
+  });
+  ending.push(() => listener.stop(true));
+  return { url: `http://127.0.0.1:${listener.port}`, tunnelled };
+}
+
+const withCertificate = needs(program("openssl"));
+
+/** A certificate for `api.example` that is its own authority, with its key. */
+function certificate(): { readonly cert: string; readonly key: string } {
+  const folder = mkdtempSync(join(tmpdir(), "tendril-certificate-"));
+  ending.push(() => rmSync(folder, { recursive: true }));
+  const [cert, key] = [join(folder, "cert"), join(folder, "key")];
+  const { exitCode, stderr } = Bun.spawnSync([
+    ...["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"],
+    ...["-subj", "/CN=api.example", "-addext", "subjectAltName=DNS:api.example", "-keyout", key, "-out", cert],
+  ]);
+  if (exitCode !== 0) throw new Error(stderr.toString());
+  return { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") };
+}
+
+withCertificate("goes through the proxy that is named, by WebSockets too, as whom it is told to", async () => {
+  const tls = certificate();
+  const seen: [string, string | null][] = [];
+  const server = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    tls,
+    fetch(request, own) {
+      seen.push([request.method, request.headers.get("Impersonate-User")]);
+      return own.upgrade(request) ? undefined : Response.json({ a: 1 });
+    },
+    websocket: { open: (socket) => socket.close(4000, "heard"), message() {} },
+  });
+  ending.push(() => server.stop(true));
+  const { url, tunnelled } = proxy();
+  const access: Access = {
+    servers: [`https://127.0.0.1:${server.port}`],
+    tls: { ca: tls.cert, serverName: "api.example" },
+    headers: { "Impersonate-User": "jane" },
+    proxy: url,
+  };
+  const client = clientOf(() => access);
+  expect(await client.call<object>(GET)).toEqual({ a: 1 });
+  const socket = client.webSocket(GET, []);
+  expect(await new Promise((resolve) => socket.addEventListener("close", ({ reason }) => resolve(reason)))).toBe(
+    "heard",
+  );
+  expect(seen).toEqual([
+    ["GET", "jane"],
+    ["GET", "jane"],
+  ]);
+  expect(tunnelled).toEqual([`127.0.0.1:${server.port}`, `127.0.0.1:${server.port}`]);
+});
+
+withCertificate("takes no server for another one, and says so", async () => {
+  const own = certificate();
+  const server = Bun.serve({ hostname: "127.0.0.1", port: 0, tls: own, fetch: says(200) });
+  ending.push(() => server.stop(true));
+  const url = `https://127.0.0.1:${server.port}`;
+  const said = async (tls: Access["tls"]) => {
+    const error = await clientOf(() => ({ servers: [url], tls }))
+      .call(GET)
+      .catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(StoreUnavailableError);
+    return (error as StoreUnavailableError).message;
+  };
+  expect(await said({})).toStartWith(`The API server ${url} has a certificate that is not taken: `);
+  expect(await said({ ca: own.cert })).toBe(
+    `The API server ${url} has a certificate that is not taken: it is for others than the host of the server's URL`,
+  );
+  expect(await clientOf(() => ({ servers: [url], tls: { rejectUnauthorized: false } })).call<object>(GET)).toEqual({});
 });
