@@ -226,9 +226,7 @@ export class ClusterNode {
     if (!network.isSettled) return [`Node "${config.node}" has not learnt of the other nodes yet`];
     const misfit = this.#misfit;
     if (misfit !== undefined) return [misfit];
-    if (!this.#ownPool.isThere) {
-      return [this.#ownPool.problem ?? `Pool "${this.pool}", of which pods have addresses, is not there yet`];
-    }
+    if (this.#ownPool.problem !== undefined) return [this.#ownPool.problem];
     const problem = this.addresses.problem(this.pool);
     if (problem !== undefined) return [`${problem.sentence}. ${problem.remedy}`];
     // Once it serves it may lose them for a moment, and pods need not.

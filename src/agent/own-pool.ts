@@ -115,7 +115,10 @@ export class OwnPool {
     this.#begun ??= clock();
     // The Node may be about to be given its networks, by which it shows that the fallback is not meant.
     const isEarly = facts !== undefined && podCidrs.length === 0 && clock() - this.#begun < GIVEN_WITHIN;
-    if (said === undefined && isEarly && config.fallbackSubnet.length > 0) return undefined;
+    if (said === undefined && isEarly && config.fallbackSubnet.length > 0) {
+      this.#problem = `Pool "${this.#options.name}" is made when the Node has had the time to be given podCIDRs`;
+      return undefined;
+    }
     const candidate = said ?? {
       networks: config.fallbackSubnet,
       source: '"fallbackSubnet" of the agent\'s configuration',
