@@ -118,7 +118,7 @@ describe("a pod's further networks", () => {
       ...{ cniVersion: "1.0.0", name: "pool", type: "tendril", mtu: 1400, defaultRoute: false },
       ipam: { type: "tendril", pool: "storage", routes: [{ dst: "10.245.0.0/24" }] },
     });
-    expect(plugins(routed)[0]?.ipam).toEqual([{ dst: "192.0.2.0/24" }]);
+    expect(plugins(routed)[0]?.ipam).toMatchObject({ routes: [{ dst: "192.0.2.0/24" }] });
   });
 
   test("are given what the pod asks for, where it is looked for", async () => {
