@@ -52,8 +52,11 @@ function serve({ agents = {}, pods = {}, mayExec = true }: Served) {
         spec: { nodeName: agent.replace("agent-", "") },
         status: { phase: "Running" },
       }));
-      const gone = { metadata: { name: "old" }, spec: { nodeName: "node1" }, status: { phase: "Failed" } };
-      return Response.json({ items: [...items, gone] });
+      if (items.length === 0) return Response.json({ items });
+      // One that has been followed by another, and one that has yet to start.
+      const old = { metadata: { name: "old" }, spec: { nodeName: "node1" }, status: { phase: "Failed" } };
+      const starting = { metadata: { name: "new" }, spec: { nodeName: "node11" }, status: { phase: "Pending" } };
+      return Response.json({ items: [...items, old, starting] });
     },
     websocket: {
       open(socket) {
@@ -101,14 +104,18 @@ describe("agents are asked by the API server", () => {
     const { agents, asked } = serve({
       agents: {
         "agent-node10": { stdout: status("node10", "b") },
+        "agent-node1": { stdout: status("node1", "c") },
         "agent-node2": { stdout: status("", "a", false), exitCode: 1 },
       },
     });
-    const answers = await agents.statuses();
-    expect(answers.map(({ node, status: own }) => [node, own?.node, own?.ready])).toEqual([
+    const answers = await agents.each((node) => agents.status(node));
+    expect(answers.map(({ node, value }) => [node, value?.node, value?.ready])).toEqual([
+      ["node1", "node1", true],
       ["node2", "node2", false],
       ["node10", "node10", true],
+      ["node11", undefined, undefined],
     ]);
+    expect(answers.at(-1)?.error?.message).toBe('No agent runs on node "node11": its pod "new" is Pending');
     expect(asked[0]).toBe(
       `/api/v1/namespaces/tendril-system/pods?labelSelector=${encodeURIComponent("app.kubernetes.io/name=tendril,app.kubernetes.io/component=agent")}`,
     );
@@ -128,11 +135,12 @@ describe("agents are asked by the API server", () => {
         "agent-node3": { stderr: "error: unknown option\nmore", exitCode: 2 },
       },
     });
-    const errors = (await agents.statuses()).map(({ error }) => error?.message);
+    const errors = (await agents.each((node) => agents.status(node))).map(({ error }) => error?.message);
     expect(errors).toEqual([
       undefined,
       'Cannot run the command in container "agent" of pod "agent-node2": container not found',
       'The agent of node "node3" gives no answer that can be read: error: unknown option',
+      'No agent runs on node "node11": its pod "new" is Pending',
     ]);
     const printed: string[] = [];
     const question = { kind: "pods", output: "table", ...choice } as const;
@@ -144,10 +152,10 @@ describe("agents are asked by the API server", () => {
       "shop/a  node1  -          net1       tendril  0123456789",
     ]);
     const strange = serve({ agents: { "agent-node1": { stdout: "" } }, mayExec: false });
-    const error = await strange.agents.statuses().catch((thrown: unknown) => thrown);
+    const error = await strange.agents.each((node) => strange.agents.status(node)).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(ApiError);
     expect(String(error)).toContain("/pods/agent-node1/exec: may not");
-    await expect(serve({}).agents.statuses()).rejects.toThrow('No agent runs in namespace "tendril-system"');
+    await expect(serve({}).agents.status("node1")).rejects.toThrow('No agent runs in namespace "tendril-system"');
   });
 });
 

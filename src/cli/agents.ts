@@ -1,8 +1,10 @@
 /** The agents of a cluster in Kubernetes, asked from anywhere: commands are run in their pods by the API server. */
 
-import { agentStatusIfAny } from "../cni/agent-client.ts";
+import { existsSync } from "node:fs";
 import { type AgentStatus, agentStatusSchema } from "../core/agent-status.ts";
 import { ConfigError, DecodeError, TendrilError } from "../core/errors.ts";
+import type { Schema } from "../core/schema.ts";
+import { runFolder } from "../linux/run-folder.ts";
 import { ApiClient, ApiError } from "../store/kubernetes/client.ts";
 import { type ExecResult, execInPod } from "../store/kubernetes/exec.ts";
 import { NAMESPACE } from "../store/kubernetes/resources.ts";
@@ -34,16 +36,22 @@ export interface KnownPod {
   readonly addresses: readonly string[];
 }
 
-/** What an agent says of itself, or why it says nothing. */
-export type AgentAnswer =
-  | { readonly node: string; readonly status: AgentStatus; readonly error?: undefined }
-  | { readonly node: string; readonly status?: undefined; readonly error: TendrilError };
+/** What a node's agent answers, or why it does not. */
+export type NodeAnswer<T> =
+  | { readonly node: string; readonly value: T; readonly error?: undefined }
+  | { readonly node: string; readonly value?: undefined; readonly error: TendrilError };
+
+interface AgentPod {
+  readonly name: string;
+  /** `Running` when commands can be run in it. */
+  readonly phase: string;
+}
 
 export class Agents {
   readonly #client: ApiClient;
   readonly #namespace: string;
   readonly #podNamespace: string;
-  #pods: ReadonlyMap<string, string> | undefined;
+  #pods: ReadonlyMap<string, AgentPod> | undefined;
 
   /** Those of the cluster that kubectl speaks to. Throws ConfigError. */
   constructor(choice: StoreChoice) {
@@ -58,31 +66,14 @@ export class Agents {
     this.#client.close();
   }
 
-  /** Its standard output, and status, of a command of ours on a node. Throws TendrilError when it cannot be run. */
-  async run(node: string, args: readonly string[]): Promise<ExecResult> {
-    const pod = (await this.#agentPods()).get(node);
-    if (pod === undefined) {
-      throw new TendrilError(`No agent runs on node "${node}"`, {
-        details: `kubectl --namespace ${this.#namespace} get pods -o wide shows where they do.`,
-      });
-    }
-    const command = [EXECUTABLE_PATH, ...args];
-    return await execInPod(
-      this.#client,
-      { namespace: this.#namespace, pod, container: AGENT_CONTAINER, command },
-      TIMEOUT,
-    );
-  }
-
-  /** What the agent of a node says of itself. Throws TendrilError. */
-  async status(node: string): Promise<AgentStatus> {
-    const answer = await this.run(node, ["status", "--output", "json"]);
+  /** What a command of ours that prints JSON tells on a node, however it ends. Throws TendrilError. */
+  async ask<T>(node: string, args: readonly string[], schema: Schema<T>): Promise<T> {
+    const { stdout, stderr } = await this.#run(node, args);
     try {
-      const status = agentStatusSchema(JSON.parse(answer.stdout), "");
-      return { ...status, node: status.node || node };
+      return schema(JSON.parse(stdout), "");
     } catch (error) {
       if (!(error instanceof ConfigError || error instanceof SyntaxError)) throw error;
-      const said = answer.stderr.trim().split("\n").at(0) ?? "";
+      const said = stderr.trim().split("\n").at(0) ?? "";
       throw new DecodeError(`The agent of node "${node}" gives no answer that can be read${said && `: ${said}`}`, {
         cause: error,
         details: "It may be of another version.",
@@ -90,22 +81,28 @@ export class Agents {
     }
   }
 
-  /** What all of them say, by the names of their nodes. Throws TendrilError when they cannot be found. */
-  async statuses(): Promise<readonly AgentAnswer[]> {
+  /** What the agent of a node says of itself. Throws TendrilError. */
+  async status(node: string): Promise<AgentStatus> {
+    const status = await this.ask(node, ["status", "--output", "json"], agentStatusSchema);
+    return { ...status, node: status.node || node };
+  }
+
+  /** What all nodes answer, in the order of their names. Throws TendrilError when they cannot be found, or not be asked. */
+  async each<T>(ask: (node: string) => Promise<T>): Promise<readonly NodeAnswer<T>[]> {
     const nodes = [...(await this.#agentPods()).keys()].sort(NATURAL.compare);
-    const answers: AgentAnswer[] = [];
-    const ask = async (): Promise<void> => {
+    const answers: NodeAnswer<T>[] = [];
+    const work = async (): Promise<void> => {
       for (let node = nodes.shift(); node !== undefined; node = nodes.shift()) {
         try {
-          answers.push({ node, status: await this.status(node) });
+          answers.push({ node, value: await ask(node) });
         } catch (error) {
           // What may not be asked of one may not be asked of any.
-          if (!(error instanceof TendrilError) || error instanceof ApiError) throw error;
+          if (!(error instanceof TendrilError) || (error instanceof ApiError && error.isOfAsker)) throw error;
           answers.push({ node, error });
         }
       }
     };
-    await Promise.all(Array.from({ length: AT_ONCE }, ask));
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
     return answers.sort((a, b) => NATURAL.compare(a.node, b.node));
   }
 
@@ -135,8 +132,22 @@ export class Agents {
     }
   }
 
-  /** The names of their pods that run, by their nodes. */
-  async #agentPods(): Promise<ReadonlyMap<string, string>> {
+  /** Runs a command of ours on a node. Throws TendrilError when that cannot be done. */
+  async #run(node: string, args: readonly string[]): Promise<ExecResult> {
+    const pod = (await this.#agentPods()).get(node);
+    const namespace = this.#namespace;
+    if (pod?.phase !== RUNNING) {
+      const why = pod === undefined ? "" : `: its pod "${pod.name}" is ${pod.phase}`;
+      throw new TendrilError(`No agent runs on node "${node}"${why}`, {
+        details: `kubectl --namespace ${namespace} get pods -o wide shows where they do.`,
+      });
+    }
+    const command = [EXECUTABLE_PATH, ...args];
+    return await execInPod(this.#client, { namespace, pod: pod.name, container: AGENT_CONTAINER, command }, TIMEOUT);
+  }
+
+  /** Their pods by their nodes; of several on one that which runs. */
+  async #agentPods(): Promise<ReadonlyMap<string, AgentPod>> {
     if (this.#pods !== undefined) return this.#pods;
     const labelSelector = Object.entries(AGENT_LABELS)
       .map((pair) => pair.join("="))
@@ -146,28 +157,34 @@ export class Agents {
       path,
       query: { labelSelector },
     });
-    const running = items.filter(({ metadata, status }) => status?.phase === "Running" && !metadata.deletionTimestamp);
-    if (running.length === 0) {
+    const pods = items.flatMap(({ metadata, spec: { nodeName }, status }): [string, AgentPod][] => {
+      const phase = metadata.deletionTimestamp === undefined ? (status?.phase ?? "Unknown") : "Terminating";
+      return nodeName === undefined ? [] : [[nodeName, { name: metadata.name, phase }]];
+    });
+    if (pods.length === 0) {
       throw new TendrilError(`No agent runs in namespace "${this.#namespace}" of the cluster`, {
         details:
           "Is it the right cluster (--context), or is Tendril in another namespace (--store-option namespace=NAME)?",
       });
     }
-    this.#pods = new Map(running.map(({ metadata, spec }) => [spec.nodeName ?? "", metadata.name]));
+    const isRunning = ([, { phase }]: [string, AgentPod]) => phase === RUNNING;
+    this.#pods = new Map([...pods.filter((pod) => !isRunning(pod)), ...pods.filter(isRunning)]);
     return this.#pods;
   }
 }
+
+const RUNNING = "Running";
 
 /** By the numbers in names: node2 before node10. */
 const NATURAL = new Intl.Collator("en", { numeric: true });
 
 /**
- * Runs work with the agents of the cluster that kubectl speaks to, where the command line means that or where nothing else is
- * known: no agent answers here, and nothing names a store. Else the work is for the agent of this node. Throws what the work
- * throws, and ConfigError.
+ * Runs work with the agents of the cluster that kubectl speaks to, where the command line means that, or on a machine that is
+ * no node and of which nothing names a store. Else the work is for the agent of this node. Throws what the work throws, and
+ * ConfigError.
  */
 export async function withAgents<T>(choice: StoreChoice, work: (agents: Agents | undefined) => Promise<T>): Promise<T> {
-  const agents = (await isElsewhere(choice)) ? new Agents(choice) : undefined;
+  const agents = isOfKubectl(choice) || isNoNode(choice) ? new Agents(choice) : undefined;
   try {
     return await work(agents);
   } finally {
@@ -175,8 +192,8 @@ export async function withAgents<T>(choice: StoreChoice, work: (agents: Agents |
   }
 }
 
-async function isElsewhere(choice: StoreChoice): Promise<boolean> {
-  if (isOfKubectl(choice)) return true;
-  if (ownKubeconfigs(process.env).length === 0 || (await agentStatusIfAny()) !== undefined) return false;
+/** On a node there is the folder of its agent, whether that runs or not. */
+function isNoNode(choice: StoreChoice): boolean {
+  if (ownKubeconfigs(process.env).length === 0 || existsSync(runFolder())) return false;
   return namedStore(choice, process.env) === undefined;
 }

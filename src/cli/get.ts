@@ -99,8 +99,8 @@ async function getPods(question: Question, print: Print): Promise<void> {
       show((await agentStatus()).pods);
       return;
     }
-    const answers = await agents.statuses();
-    show(answers.flatMap(({ node, status }) => (status?.pods ?? []).map((pod) => ({ node, ...pod }))));
+    const answers = await agents.each((node) => agents.status(node));
+    show(answers.flatMap(({ node, value }) => (value?.pods ?? []).map((pod) => ({ node, ...pod }))));
     const silent = answers.flatMap(({ node, error }) => (error === undefined ? [] : [`"${node}": ${error.message}`]));
     if (silent.length > 0) throw new TendrilError(`Some pods are missing, those of node ${silent.join("; ")}`);
   });

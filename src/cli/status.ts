@@ -44,12 +44,13 @@ function printStatus(options: Options): Promise<number> {
   const choice = node === undefined ? options : { ...options, kubectl: true };
   return withAgents(choice, async (agents) => {
     if (agents === undefined) return await printOwnStatus(output);
-    const answers = node === undefined ? await agents.statuses() : [{ node, status: await agents.status(node) }];
-    const shown = answers.map(({ node: name, status, error }) =>
-      status === undefined ? { node: name, ready: false, problems: problemsOf(error) } : status,
+    const ask = (name: string) => agents.status(name);
+    const answers = node === undefined ? await agents.each(ask) : [{ node, value: await ask(node) }];
+    const shown = answers.map(({ node: name, value, error }) =>
+      value === undefined ? { node: name, ready: false, problems: problemsOf(error) } : value,
     );
-    const lines = answers.map(({ node: name, status, error }) =>
-      status === undefined ? [paint("bad", `Node ${name} does not tell: ${error.message}`)] : statusLines(status),
+    const lines = answers.map(({ node: name, value, error }) =>
+      value === undefined ? [paint("bad", `Node ${name} does not tell: ${error.message}`)] : statusLines(value),
     );
     const text = lines.map((one) => one.join("\n")).join("\n\n");
     console.log(isDocument(output) ? formatDocument(node === undefined ? shown : shown[0], output) : text);

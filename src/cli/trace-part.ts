@@ -5,7 +5,6 @@
 
 import { Command } from "commander";
 import { agentStatusIfAny } from "../cni/agent-client.ts";
-import { DecodeError, TendrilError } from "../core/errors.ts";
 import {
   anyObject,
   boolean,
@@ -76,19 +75,6 @@ export function tracePartCommand(): Command {
 }
 
 /** Asks a node for its part, by its agent's pod. Throws TendrilError when it cannot tell. */
-export async function askPart(agents: Agents, asked: PartQuestion): Promise<readonly Hop[]> {
-  const { exitCode, stdout, stderr } = await agents.run(asked.node, [COMMAND, JSON.stringify(asked)]);
-  if (exitCode !== 0) {
-    throw new TendrilError(`Node "${asked.node}" cannot tell its part of the way: ${stderr.trim().split("\n")[0]}`, {
-      details: "Its agent may be of an older version.",
-    });
-  }
-  try {
-    return list(hop)(JSON.parse(stdout), "hops");
-  } catch (cause) {
-    throw new DecodeError(`What node "${asked.node}" tells of its part of the way cannot be read`, {
-      cause,
-      details: "Its agent may be of another version.",
-    });
-  }
+export function askPart(agents: Agents, asked: PartQuestion): Promise<readonly Hop[]> {
+  return agents.ask(asked.node, [COMMAND, JSON.stringify(asked)], list(hop));
 }

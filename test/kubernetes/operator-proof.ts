@@ -7,6 +7,7 @@ import { expect } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { testFolders } from "../../src/cni/testing/folders.ts";
+import { CHECK_COUNT } from "../../src/doctor/judge.ts";
 import type { Trace } from "../../src/trace/trace.ts";
 
 import { tendril } from "../support/programs.ts";
@@ -65,6 +66,12 @@ export function provesOperators(
       ["node1", true],
       ["node2", true],
       ["node3", true],
+    ]);
+    const examined = JSON.parse((await account.tendril("doctor", "--context", "file", "-o", "json")).stdout);
+    expect(examined.map(({ node, checks }: { node: string; checks: number }) => [node, checks])).toEqual([
+      ["node1", CHECK_COUNT],
+      ["node2", CHECK_COUNT],
+      ["node3", CHECK_COUNT],
     ]);
     expect(await account.kubectlTendril("status", "--node", "node2")).toStartWith("Node node2 is ready");
     expect(await account.kubectlTendril("get", "--help")).toStartWith("Usage: kubectl tendril get ");

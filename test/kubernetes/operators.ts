@@ -23,7 +23,8 @@ export interface Operator {
 
 /** With KUBECONFIG as it is given. */
 export function operator({ at }: Cluster, kubeconfig: string): Operator {
-  const env = { KUBECONFIG: kubeconfig, HOME: "/nonexistent" };
+  // This machine may have been a node of others.
+  const env = { KUBECONFIG: kubeconfig, HOME: "/nonexistent", TENDRIL_RUN_DIR: "/nonexistent" };
   const run = (...args: readonly string[]) => at(MACHINE, [tendril, ...args], { env });
   const withPlugin = { ...env, PATH: `${dirname(tendril)}:${PATH}` };
   const kubectl = join(kubernetesPrograms, "kubectl");

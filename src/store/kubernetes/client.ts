@@ -57,6 +57,11 @@ export class ApiError extends TendrilError {
     this.status = status;
     this.reason = reason ?? "";
   }
+
+  /** Whether it is refused for who asks, whatever is asked for. */
+  get isOfAsker(): boolean {
+    return this.status === UNAUTHORIZED || this.status === FORBIDDEN;
+  }
 }
 
 /** Milliseconds after which files with certificates and tokens are read again. */
@@ -66,6 +71,7 @@ const REREAD = 60_000;
 const PAUSE = 1000;
 
 const UNAUTHORIZED = 401;
+const FORBIDDEN = 403;
 const TOO_MANY_REQUESTS = 429;
 
 export class ApiClient {

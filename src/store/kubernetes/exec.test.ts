@@ -90,6 +90,14 @@ test("says why a command was not run", async () => {
   await expect(execInPod(client, COMMAND, 5000)).rejects.toThrow('container "c" of pod "p": no such program');
 });
 
+test("passes on what a server says that opens no WebSocket, or ends a command in other words", async () => {
+  const closed = serve({ refusal: { status: 400, message: "container is not running" } });
+  await expect(execInPod(closed.client, COMMAND, 5000)).rejects.toThrow("opens no WebSocket: The API server refuses");
+  await expect(execInPod(closed.client, COMMAND, 5000)).rejects.toThrow("container is not running");
+  const plain = serve({ messages: [[3, "out of order"]] });
+  await expect(execInPod(plain.client, COMMAND, 5000)).rejects.toThrow("Cannot run the command in container");
+});
+
 test("does not take an end without a word for success, and does not wait for ever", async () => {
   const cut = serve({ messages: [[1, "half"]] });
   await expect(execInPod(cut.client, COMMAND, 5000)).rejects.toBeInstanceOf(StoreUnavailableError);

@@ -47,12 +47,9 @@ export async function execInPod(client: ApiClient, command: ExecCommand, timeout
     const result = await attempt(client, request, command, timeout);
     if (result !== undefined) return result;
     // A WebSocket that is refused does not say why; the same request without one does, and learns of a new token.
-    try {
-      await client.call(request);
-    } catch (error) {
-      if (!(error instanceof ApiError && error.status === UPGRADE_NEEDED)) throw error;
-    }
-    if (!isFirst) throw new StoreUnavailableError(`The API server opens no WebSocket for GET ${request.path}`);
+    const cause = await client.call(request).catch((error: unknown) => error);
+    if (!(cause instanceof ApiError && cause.status === UPGRADE_NEEDED)) throw cause;
+    if (!isFirst) throw new StoreUnavailableError(`The API server opens no WebSocket: ${cause.message}`, { cause });
   }
 }
 
@@ -75,7 +72,7 @@ function attempt(
   const output = { [STDOUT]: "", [STDERR]: "" };
   const decoders = { [STDOUT]: new TextDecoder(), [STDERR]: new TextDecoder() };
   let isOpen = false;
-  let status: ExecStatus | undefined;
+  let status = "";
   const what = `the command in container "${container}" of pod "${pod}"`;
   return new Promise((resolve, reject) => {
     const late = setTimeout(() => {
@@ -91,26 +88,34 @@ function attempt(
       const bytes = message.subarray(1);
       if (channel === STDOUT || channel === STDERR)
         output[channel] += decoders[channel].decode(bytes, { stream: true });
-      else if (channel === ERROR) status = JSON.parse(new TextDecoder().decode(bytes)) as ExecStatus;
+      else if (channel === ERROR) status += new TextDecoder().decode(bytes);
     };
     socket.onclose = ({ reason }) => {
       clearTimeout(late);
       if (!isOpen) resolve(undefined);
-      else if (status === undefined)
+      else if (status === "")
         reject(new StoreUnavailableError(`The connection to ${what} has ended${reason === "" ? "" : `: ${reason}`}`));
       else {
-        const exitCode = exitCodeOf(status);
-        if (exitCode === undefined) reject(new TendrilError(`Cannot run ${what}: ${status.message ?? status.reason}`));
+        const { exitCode, why } = endOf(status);
+        if (exitCode === undefined) reject(new TendrilError(`Cannot run ${what}: ${why}`));
         else resolve({ exitCode, stdout: output[STDOUT], stderr: output[STDERR] });
       }
     };
   });
 }
 
-/** Undefined when it has not run to its end. */
-function exitCodeOf({ status, reason, details }: ExecStatus): number | undefined {
-  if (status === "Success") return 0;
-  if (reason !== "NonZeroExitCode") return undefined;
+/** The status that a command has ended with, or why it has not run to its end. */
+function endOf(text: string): { readonly exitCode?: number; readonly why: string } {
+  let end: ExecStatus;
+  try {
+    end = JSON.parse(text) as ExecStatus;
+  } catch (error) {
+    if (error instanceof SyntaxError) return { why: text };
+    throw error;
+  }
+  const { status, reason, message, details } = end;
+  const why = message ?? reason ?? text;
+  if (status === "Success") return { exitCode: 0, why };
   const code = Number(details?.causes?.find((cause) => cause.reason === "ExitCode")?.message);
-  return Number.isInteger(code) ? code : undefined;
+  return reason === "NonZeroExitCode" && Number.isInteger(code) ? { exitCode: code, why } : { why };
 }
