@@ -76,17 +76,24 @@ export class Lending {
     leave(this.#holdings, block);
   }
 
-  /** Offers what it does not need while the pool has no block left, and takes back what nobody wants. */
+  /**
+   * Offers what it does not need while the pool has no block left, and takes back what nobody wants. Half of what the node
+   * has beyond its spare ones in all its blocks is offered: in each alone there may be too few.
+   */
   async tendOffers(pool: Document<PoolRecord>, family: Family, own: readonly BlockCount[]): Promise<void> {
     const documents = await this.#holdings.store.blocks.list();
     const isFull = freeBlock(pool.value, family, takenIn(documents), 0n) === undefined;
-    for (const count of own) {
+    const blocks = own.flatMap((count) => {
       const document = documents.get(count.block);
-      if (document?.value.node !== this.#holdings.membership.node || count.closed) continue;
-      const { offered } = document.value;
-      const isOffering = isFull && this.#isLent(pool);
-      if (isOffering && offered.length === 0) await this.#offer(document, count);
-      else if (!isOffering) await this.#takeBack(document);
+      return document?.value.node !== this.#holdings.membership.node || count.closed ? [] : [{ document, count }];
+    });
+    const isOffering = isFull && this.#isLent(pool);
+    const offered = sum(blocks.map(({ document }) => document.value.offered.length));
+    const free = sum(blocks.map(({ count }) => count.free));
+    let wanted = Math.floor(Math.max(0, free + offered - this.#holdings.options.spare) / 2) - offered;
+    for (const { document } of blocks) {
+      if (!isOffering) await this.#takeBack(document);
+      else if (document.value.offered.length === 0) wanted -= await this.#offer(document, wanted);
     }
   }
 
@@ -112,14 +119,21 @@ export class Lending {
     return false;
   }
 
-  async #offer(document: Document<BlockRecord>, { block, free }: BlockCount): Promise<void> {
-    const most = Math.floor(Math.max(0, free - this.#holdings.options.spare) / 2);
-    if (most === 0) return;
-    const offered = this.#holdings.table.withhold(block, most);
-    if (offered.length === 0) return;
-    if (await writeBlock(this.#holdings, document, { offered: [...document.value.offered, ...offered] })) return;
-    for (const address of offered) this.#holdings.table.restore(address);
+  /** Returns how many it has come to offer. */
+  async #offer(document: Document<BlockRecord>, most: number): Promise<number> {
+    if (most <= 0) return 0;
+    const { table } = this.#holdings;
+    const offered = table.withhold(document.name, most);
+    if (offered.length === 0) return 0;
+    const { value } = document;
+    if (await writeBlock(this.#holdings, document, { offered: [...value.offered, ...offered] })) return offered.length;
+    for (const address of offered) table.restore(address);
+    return 0;
   }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, each) => total + each, 0);
 }
 
 function familyOfBlock({ value }: Document<BlockRecord>): Family {
