@@ -298,6 +298,37 @@ describe("a node with another one", () => {
     });
   }
 
+  test("on bridges has pods whose default routes lead by another network reach pods and their node as before", async () => {
+    const { nodes, start } = twoNodes(hosts);
+    const [first, second] = await start(agents, { bridge: "pods0" });
+    const [{ host }, { host: other }] = nodes;
+    const [out, near, far] = ["out", "near", "far"].map((name) => hosts.container(name));
+    if (out === undefined || near === undefined || far === undefined) throw new Error("no containers");
+    const there = await succeed(other, { verb: "ADD", container: far, config: NETWORK });
+    const here = await succeed(host, { verb: "ADD", container: near, config: NETWORK });
+    // As the agent has it for such a pod: what leads to pods and to the node, and no default route.
+    const routes = ["10.77.0.0/16", "fd77::/48", "192.0.2.1/32", "2001:db8::1/128"].map((dst) => ({ dst }));
+    const config = { ...NETWORK, defaultRoute: false, ipam: { type: "tendril", routes } };
+    const result = await succeed(host, { verb: "ADD", container: out, config });
+    const lan: Config = {
+      ...{ cniVersion: "1.1.0", name: "lan", type: "bridge", bridge: "lan0", isGateway: true, isDefaultGateway: true },
+      ipam: { type: "host-local", dataDir: host.path("leases"), ranges: [[{ subnet: "10.88.0.0/24" }]] },
+    };
+    const more = { ...out, ifname: "net1" };
+    await succeed(host, { verb: "ADD", container: more, config: lan });
+    await Promise.all([first.knowsPeers(1), second.knowsPeers(1)]);
+    const ways = out.namespace.sh("ip route show default; ip -6 route show default");
+    expect(ways.trim()).toMatch(/^default via 10\.88\.0\.1 dev net1\s*$/);
+    const addresses = [...(there.ips ?? []), ...(here.ips ?? [])].map(({ address }) => address);
+    for (const address of [...addresses, "192.0.2.1", "2001:db8::1"]) pingable(out.namespace, address);
+    for (const { address } of result.ips ?? []) pingable(far.namespace, address);
+    await succeed(host, { verb: "CHECK", container: out, config: withResult(config, result) });
+    await succeed(host, { verb: "DEL", container: more, config: lan });
+    await succeed(host, { verb: "DEL", container: out, config });
+    await first.stop();
+    await second.stop();
+  });
+
   test("has its pods follow when packets of its uplink become shorter, and longer again", async () => {
     const { nodes, start, store } = twoNodes(hosts);
     const [first, second] = await start(agents, { mode: "vxlan" });

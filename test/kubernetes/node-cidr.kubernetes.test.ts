@@ -25,6 +25,10 @@ interface Block {
   readonly spec: { readonly node: string; readonly cidr: string };
 }
 
+/** Where an agent says on its node how that is. */
+const SOCKET = "/run/tendril/agent.sock";
+const STATUS = "http://agent/status";
+
 /** What kubeadm leaves of its configuration. */
 const kubeadmConfig = {
   apiVersion: "v1",
@@ -151,25 +155,40 @@ describe("a cluster whose nodes have podCIDRs", () => {
     await until("the Node does not say it any more", async () => (await condition())?.reason === "TendrilIsUp");
   });
 
-  test("a Node made anew with other networks gives of these, and what it had when no pod needs it any more", async () => {
-    const { kubectl, tryKubectl, get, node } = await cluster();
+  test("a Node made anew waits until it is given networks, and what it had goes when no pod needs it any more", async () => {
+    const { kubectl, tryKubectl, get, node, control, apply } = await cluster();
     const before = await webOn("node2");
-    const [former = ""] = cidrs.get("node2") ?? [];
+    const [former = "", ...more] = cidrs.get("node2") ?? [];
     const { uid } = (await get<Node>("node", "node2")).metadata;
+    // While nobody gives networks to nodes; and what the node had is another one's by then.
+    await control.machine.kill("kube-controller-manager");
     await node("node2").machine.kill("kubelet");
     await kubectl("delete", "node", "node2");
-    await node("node2").startKubelet();
-    await until("there is another Node with networks of its own", async () => {
-      const { exitCode, stdout } = await tryKubectl(["get", "node", "node2", "-o", "json"]);
-      if (exitCode !== 0) return false;
-      const found = JSON.parse(stdout) as Node;
-      return found.metadata.uid !== uid && (found.spec.podCIDRs?.length ?? 0) === 2;
+    await apply({
+      ...{ apiVersion: "v1", kind: "Node", metadata: { name: "another" } },
+      spec: {
+        podCIDR: former,
+        podCIDRs: [former, ...more],
+        taints: [{ key: "example.com/none", effect: "NoSchedule" }],
+      },
     });
+    await node("node2").startKubelet();
+    await until("there is another Node", async () => {
+      const { exitCode, stdout } = await tryKubectl(["get", "node", "node2", "-o", "json"]);
+      return exitCode === 0 && (JSON.parse(stdout) as Node).metadata.uid !== uid;
+    });
+    await killAgent(node("node2"));
+    const status = async () => (await node("node2").run(["curl", "-s", "--unix-socket", SOCKET, STATUS])).stdout;
+    await until("its agent says what it waits for", async () => (await status()).includes("has no podCIDRs"), {
+      details: status,
+    });
+    expect(JSON.parse(await status())).toMatchObject({ ready: false, pools: expect.anything() });
+    await reach();
+    await control.startControllerManager();
+    await until("it is given some", async () => (await podCidrs("node2")).length === 2);
     cidrs.set("node2", await podCidrs("node2"));
     const [network = ""] = cidrs.get("node2") ?? [];
     expect(network).not.toBe(former);
-    // A node asks from time to time, and at its start.
-    await killAgent(node("node2"));
     await until("the node has claimed them", async () => (await blocksOf("node2")).includes(network), {
       within: 60_000,
       details: agentLog,
@@ -188,6 +207,7 @@ describe("a cluster whose nodes have podCIDRs", () => {
     await until("the pod is home", async () => isHome(await webOn("node2")));
     await reach();
     expect(await node("node1").output(["ip", "route", "show", "proto", "84"])).not.toContain(`${former} `);
+    await kubectl("delete", "node", "another");
   });
 });
 
