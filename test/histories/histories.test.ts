@@ -1,12 +1,13 @@
 /** Random histories in memory and in a directory; see history.ts for what happens in them. */
 
-import { test } from "bun:test";
+import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DirectoryStore } from "../../src/store/directory/directory-store.ts";
-import type { MakeStore } from "./run.ts";
+import { type MakeStore, runHistories } from "./run.ts";
 import { expectHistories, historiesIn, inMemory } from "./switches.ts";
+import { USABLE } from "./world.ts";
 
 const inDirectory: MakeStore = async () => {
   const folder = mkdtempSync(join(tmpdir(), "tendril-histories-"));
@@ -22,6 +23,21 @@ const kinds = [
   ["memory", inMemory, historiesIn("memory", 30)],
   ["directory", inDirectory, historiesIn("directory", 5)],
 ] as const;
+
+/** Each has found a fault that was in the code, or that has been put into it. */
+const FOUND = [
+  [4, "a join that was cut off made a member"],
+  [31, "a node that was forgotten began in a former epoch of its process"],
+  [141, "a block that was claimed again set aside what the node's pods had"],
+  [179, "what was held apart was not written again in a new epoch"],
+] as const;
+
+for (const [seed, fault] of FOUND) {
+  test(`history ${seed}, in which once ${fault}`, async () => {
+    const { happened } = await runHistories({ seed, count: 1, make: inMemory });
+    expect(happened.given).toBeGreaterThan(USABLE);
+  }, 60_000);
+}
 
 for (const [kind, make, count] of kinds) {
   test.skipIf(count === 0)(

@@ -84,6 +84,10 @@ export class History {
 
   /** A node is away for long, in one way or another, while others go on; and is asked for addresses at once thereafter. */
   async #absence(node: SimulatedNode): Promise<void> {
+    const cluster = this.#cluster;
+    const owner = this.#random.pick([...STICKY, ...RESERVED]);
+    node.add({ pool: "default", reservation: { owner, sticky: STICKY.includes(owner) } });
+    await this.#passAsUsual(1 + this.#random.below(2));
     const how = this.#random.pick(["paused", "down", "off", "not", "slowly"] as const);
     this.truth.say(`${node.name} is away: ${how}`);
     this.truth.count("absent");
@@ -91,38 +95,42 @@ export class History {
     else if (how === "off") node.powerOff();
     else if (node.process !== undefined && how === "paused") node.process.paused = true;
     else if (node.process !== undefined) node.process.reach = how as "not" | "slowly";
-    // Others have hardly begun to free what it holds, or have long done so.
-    const isBrief = this.#random.below(2) === 0;
-    const isOver = () => isBrief && this.#cluster.isGone(node.name);
+    const until = this.#random.pick(["some time later", "it is given up", "it is being freed"] as const);
+    const isGone = () => until !== "some time later" && cluster.isGone(node.name);
+    const isOver = () => isGone() && (until === "it is given up" || cluster.store.isAsked("update blocks"));
     for (let i = 4 + this.#random.below(10); i > 0 && !isOver(); i--) {
-      await this.#cluster.tick();
-      await this.#cluster.steps(this.#random.below(160), isOver);
-      if (this.#random.below(2) > 0) this.#add(this.#random.pick(this.#cluster.nodes));
+      await cluster.tick();
+      await cluster.steps(this.#random.below(160), isOver);
+      if (this.#random.below(2) > 0) this.#add(this.#random.pick(cluster.nodes));
       else if (this.#random.below(3) === 0) this.#end();
       if (this.#random.below(3) === 0) this.#operator.forgetNodes();
-      this.#cluster.look();
+      cluster.look();
     }
-    await this.#cluster.steps(this.#random.below(16));
-    await this.#comeBack(node);
+    if (until === "it is given up") await cluster.steps(this.#random.below(16));
+    await this.#comeBack(node, until === "it is being freed" ? "slowly" : "well");
   }
 
-  /** While some of the others are slow. */
-  async #comeBack(node: SimulatedNode): Promise<void> {
+  /** While some of the others are slow, or at first all. */
+  async #comeBack(node: SimulatedNode, others: "slowly" | "well"): Promise<void> {
     this.truth.say(`${node.name} is back`);
     node.start();
     if (node.process !== undefined) Object.assign(node.process, { paused: false, reach: "well" });
-    const others = this.#cluster.all.filter(
-      (each) => each !== node && each.process?.reach === "well" && this.#random.below(2) > 0,
-    );
-    for (const { process } of others) if (process !== undefined) process.reach = "slowly";
-    for (let i = this.#random.below(30); i > 0; i--) {
-      if (this.#random.below(3) === 0) this.#add(node);
+    const { all } = this.#cluster;
+    const processes = all.flatMap((each) => (each === node || each.process?.reach !== "well" ? [] : each.process));
+    const setReach = (reach: "well" | "slowly") => Object.assign(this.#random.pick(processes) ?? {}, { reach });
+    for (const process of processes) process.reach = others;
+    node.tick();
+    for (let i = this.#random.below(40); i > 0; i--) {
+      const chance = this.#random.below(12);
+      if (chance < 2) setReach("slowly");
+      else if (chance < 3) setReach("well");
+      else if (chance < 7) this.#add(node);
       else node.tickOne();
       await turn();
       await this.#cluster.steps(this.#random.below(8));
       this.#cluster.look();
     }
-    for (const { process } of others) if (process !== undefined) process.reach = "well";
+    for (const process of processes) process.reach = "well";
   }
 
   #add(node: SimulatedNode): void {

@@ -41,6 +41,8 @@ export interface Faults {
 }
 
 interface Operation {
+  /** Such as `update blocks`. */
+  readonly what: string;
   readonly process: SimulatedProcess;
   readonly apply: () => Promise<unknown>;
   readonly settle: (outcome: () => unknown) => void;
@@ -80,7 +82,7 @@ export class SimulatedStore {
 
   /** The store as one process sees it. */
   client(process: SimulatedProcess): Store {
-    const ask = <T>(apply: () => Promise<T>): Promise<T> =>
+    const ask = <T>(what: string, apply: () => Promise<T>): Promise<T> =>
       new Promise<T>((resolve, reject) => {
         const settle = (outcome: () => unknown) => {
           const tell = () => {
@@ -92,17 +94,19 @@ export class SimulatedStore {
           };
           this.#answers.push({ process, tell });
         };
-        this.#operations.push({ process, apply, settle, orphan: false });
+        this.#operations.push({ what, process, apply, settle, orphan: false });
       });
     return {
-      get: (kind, name) => ask(() => this.#read(kind, name, () => this.#backing.get(kind, name))),
-      list: (kind) => ask(() => this.#read<Listing>(kind, "", () => this.#backing.list(kind))),
+      get: (kind, name) => ask(`get ${kind}`, () => this.#read(kind, name, () => this.#backing.get(kind, name))),
+      list: (kind) => ask(`list ${kind}`, () => this.#read<Listing>(kind, "", () => this.#backing.list(kind))),
       create: (kind, name, value) =>
-        ask(() => this.#put(kind, name, value, () => this.#backing.create(kind, name, value))),
+        ask(`create ${kind}`, () => this.#put(kind, name, value, () => this.#backing.create(kind, name, value))),
       update: (kind, name, value, revision) =>
-        ask(() => this.#put(kind, name, value, () => this.#backing.update(kind, name, value, revision))),
+        ask(`update ${kind}`, () =>
+          this.#put(kind, name, value, () => this.#backing.update(kind, name, value, revision)),
+        ),
       delete: (kind, name, revision) =>
-        ask(async () => {
+        ask(`delete ${kind}`, async () => {
           this.#said.delete(kind);
           await this.#backing.delete(kind, name, revision);
           this.#changes++;
@@ -126,6 +130,11 @@ export class SimulatedStore {
 
   document(kind: string, name: string): Entry | undefined {
     return this.#documents.get(`${kind}/${name}`);
+  }
+
+  /** Whether somebody waits for such a thing to be done. */
+  isAsked(what: string): boolean {
+    return this.#operations.some((operation) => operation.what === what && !operation.orphan);
   }
 
   /** One thing happens: an operation, or an answer. */
