@@ -34,6 +34,7 @@ export const X86_64 = {
   utimensat: 280,
   accept4: 288,
   setns: 308,
+  userfaultfd: 323,
   statx: 332,
 };
 
@@ -68,6 +69,7 @@ export const GENERIC: typeof X86_64 = {
   madvise: 233,
   accept4: 242,
   setns: 268,
+  userfaultfd: 282,
   statx: 291,
 };
 
