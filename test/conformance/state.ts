@@ -30,16 +30,28 @@ export async function stateOf({ node }: Stage): Promise<string[]> {
 
 /** Demands that the node comes to be as it was. */
 export async function demandState(stage: Stage, before: readonly string[], after: string): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
-  let now = await stateOf(stage);
-  while (!Bun.deepEquals(now, before) && performance.now() < deadline) {
-    await Bun.sleep(50);
-    now = await stateOf(stage);
-  }
+  const now = await stateWhen(stage, (state) => Bun.deepEquals(state, before));
   const left = without(now, before);
   const gone = without(before, now);
   const shown = [...left.map((line) => `left: ${line}`), ...gone.map((line) => `gone: ${line}`)];
   demand(shown.length === 0, `${after} the node is not as before: ${shown.slice(0, 4).join("; ")}`);
+}
+
+/** Demands that in the end the node has nothing that it did not have. */
+export async function demandNothingLeft(stage: Stage, before: readonly string[]): Promise<void> {
+  const now = await stateWhen(stage, (state) => without(state, before).length === 0);
+  const left = without(now, before);
+  demand(left.length === 0, `left: ${left.slice(0, 4).join("; ")}`);
+}
+
+/** The state once it is as it should be, or the last one when it does not come to that. */
+async function stateWhen(stage: Stage, isReached: (state: readonly string[]) => boolean): Promise<string[]> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const now = await stateOf(stage);
+    if (isReached(now) || performance.now() > deadline) return now;
+    await Bun.sleep(50);
+  }
 }
 
 function without(lines: readonly string[], others: readonly string[]): string[] {

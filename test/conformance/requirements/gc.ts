@@ -1,6 +1,6 @@
 import { demand, type Requirement } from "../requirement.ts";
 import { type Attached, type Outcome, type Stage, said } from "../stage.ts";
-import { demandState, demandWhole, settled, settledState } from "../state.ts";
+import { demandNothingLeft, demandState, demandWhole, settled, settledState } from "../state.ts";
 import type { Subject } from "../subject.ts";
 
 const section = "GC: Clean up any stale resources";
@@ -55,10 +55,8 @@ export const gcRequirements: readonly Requirement[] = [
       for (const { netns } of stale) stage.node.sh(`ip netns delete ${netns.replace("/run/netns/", "")}`);
       await gc(stage, []);
       for (const each of stale) await stage.undoBefore(each);
-      const after = await settled(stage);
       // What was there for all containers may have gone with the last one.
-      const left = after.filter((line) => !before.includes(line));
-      demand(left.length === 0, `left: ${left.slice(0, 4).join("; ")}`);
+      await demandNothingLeft(stage, before);
     },
   },
   {
