@@ -6,6 +6,11 @@ export interface Tally {
   skipped: number;
 }
 
+export function sumOf(tallies: readonly Tally[]): Tally {
+  const sum = (field: keyof Tally) => tallies.reduce((all, tally) => all + tally[field], 0);
+  return { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped") };
+}
+
 /** All tests of a report; a report that is none is one failure. */
 export function readReport(text: string): Tally {
   const head = /<testsuites[^>]*\btests="(\d+)"[^>]*\bfailures="(\d+)"[^>]*\bskipped="(\d+)"/.exec(text);

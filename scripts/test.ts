@@ -3,11 +3,12 @@
  * says what was skipped and why and what failed, and ends with the line `N passed, N failed, N skipped`.
  */
 
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { Glob } from "bun";
 import { IN_VM } from "../test/support/vm.ts";
-import { failuresIn, readChosen, readReport, type Tally } from "./report.ts";
+import { type Batch, type BatchOutcome, outcomeOf, runBatches } from "./batches.ts";
+import { readChosen, sumOf, type Tally } from "./report.ts";
 import { cache } from "./setup/cache.ts";
 import { findContainerd } from "./setup/containerd.ts";
 import { findKubernetes, type Kubernetes } from "./setup/kubernetes.ts";
@@ -19,27 +20,41 @@ import { isForVm, runVmSuite } from "./vm/suite.ts";
 
 const root = join(import.meta.dir, "..");
 
-/**
- * The suites, in the order in which they build on each other; a file belongs to the first that matches. The last, vm,
- * has no files of its own: it runs, of any suite's files, the tests that need another kernel.
- */
-const SUITES: readonly { readonly name: string; readonly pattern: RegExp; readonly root?: true }[] = [
-  { name: "kernel", pattern: /\.kernel\.test\.ts$/, root: true },
-  { name: "crash", pattern: /\.crash\.test\.ts$/, root: true },
-  { name: "cluster", pattern: /\.cluster\.test\.ts$/, root: true },
-  { name: "interop", pattern: /\.interop\.test\.ts$/, root: true },
-  { name: "kubernetes", pattern: /\.kubernetes\.test\.ts$/, root: true },
-  { name: "endurance", pattern: /\.endurance\.test\.ts$/, root: true },
+interface Suite {
+  readonly name: string;
+  readonly pattern: RegExp;
+  readonly root?: true;
+  /** How many of its files one process runs; a process of its own for all of them where it is absent. */
+  readonly batch?: number;
+}
+
+/** The suites; a file belongs to the first that matches. */
+const SUITES: readonly Suite[] = [
+  { name: "kernel", pattern: /\.kernel\.test\.ts$/, root: true, batch: 10 },
+  { name: "crash", pattern: /\.crash\.test\.ts$/, root: true, batch: 1 },
+  { name: "cluster", pattern: /\.cluster\.test\.ts$/, root: true, batch: 1 },
+  { name: "interop", pattern: /\.interop\.test\.ts$/, root: true, batch: 1 },
+  { name: "kubernetes", pattern: /\.kubernetes\.test\.ts$/, root: true, batch: 1 },
+  { name: "endurance", pattern: /\.endurance\.test\.ts$/, root: true, batch: 1 },
   { name: "pure", pattern: /\.test\.ts$/ },
 ];
-const ORDER = ["pure", "kernel", "crash", "cluster", "interop", "kubernetes", "endurance"];
+/**
+ * What runs one after the other; suites that stand together share the processors. Last comes vm, which has no files of its
+ * own: it runs, of any suite's files, the tests that need another kernel.
+ */
+const ORDER = [["pure"], ["interop", "crash", "cluster", "kernel"], ["kubernetes"], ["endurance"]];
+/** Of the files that run side by side, those that take minutes, and so begin. */
+const LONGEST = ["conformance.interop", "differential.interop"];
 /** Suites of a real Kubernetes. */
 const ON_KUBERNETES = ["kubernetes", "endurance"];
 /** What is run only when it is asked for: minutes of faults in whole clusters, with requests of which none may be late. */
 const ASKED_FOR = "endurance";
+/** How many processes run tests at once: what takes long is mostly one that waits. */
+const SIDE_BY_SIDE = Math.min(2, navigator.hardwareConcurrency);
 /** Names of parts; other words on the command line choose files. */
-const PARTS = ["checks", ...ORDER, "vm"];
+const PARTS = ["checks", ...ORDER.flat(), "vm"];
 
+const isRoot = process.getuid?.() === 0;
 const only = process.argv.slice(2);
 const parts = only.filter((word) => PARTS.includes(word));
 const total: Tally = { passed: 0, failed: 0, skipped: 0 };
@@ -99,67 +114,60 @@ async function setUpKubernetes(): Promise<Kubernetes> {
   return found;
 }
 
-async function runSuite(suite: string, environment: Record<string, string>): Promise<void> {
-  const files = filesOf(suite);
-  if (files.length === 0) return;
-  if (SUITES.find(({ name }) => name === suite)?.root && process.getuid?.() !== 0) {
-    skips.push(`the ${suite} tests: they need root`);
-    count(suite, { passed: 0, failed: 0, skipped: files.length }, 0);
-    return;
-  }
+/** The files of a suite, as far as this process may run it. */
+function runnable(suite: Suite): string[] {
+  const files = filesOf(suite.name);
+  if (files.length === 0 || !suite.root || isRoot) return files;
+  skips.push(`the ${suite.name} tests: they need root`);
+  count(suite.name, { passed: 0, failed: 0, skipped: files.length }, 0);
+  return [];
+}
+
+/** Runs suites whose files share the processors. */
+async function runSuites(suites: readonly Suite[], environment: Record<string, string>): Promise<void> {
   const start = performance.now();
-  const report = join(cache, `junit-${suite}.xml`);
-  const skipList = join(cache, `skips-${suite}.txt`);
-  rmSync(report, { force: true });
-  rmSync(skipList, { force: true });
-  const command = ["test", "--timeout", "180000", "--reporter=junit", `--reporter-outfile=${report}`];
-  const child = Bun.spawn([process.execPath, ...command, ...files.map((file) => `./${file}`)], {
-    cwd: root,
-    env: { ...process.env, ...environment, TENDRIL_TEST_SKIPS: skipList },
-    stdout: "inherit",
-    stderr: "pipe",
-  });
-  const printed: Uint8Array[] = [];
-  for await (const bytes of child.stderr) {
-    process.stderr.write(bytes);
-    printed.push(bytes);
+  const batches = suites.flatMap((suite) => batchesOf(suite, runnable(suite)));
+  const outcomes = await runBatches(batches, { root, cache, environment, atOnce: SIDE_BY_SIDE, isRoot, output });
+  for (const { name } of suites) {
+    const own = outcomes.filter(({ suite }) => suite === name);
+    if (own.length > 0) finish(name, own, start);
   }
-  failures.push(...failuresIn(Buffer.concat(printed).toString()));
-  finish(suite, await child.exited, readReport(readOrEmpty(report)), readOrEmpty(skipList), start);
+}
+
+function batchesOf({ name, batch }: Suite, files: readonly string[]): Batch[] {
+  const isLong = (file: string) => LONGEST.some((part) => file.includes(part));
+  const inOrder = [...files.filter(isLong), ...files.filter((file) => !isLong(file))];
+  const number = Math.ceil(files.length / (batch ?? Number.MAX_SAFE_INTEGER));
+  return Array.from({ length: number }, (_, i) => ({
+    suite: name,
+    files: inOrder.filter((_, at) => at % number === i),
+  }));
 }
 
 async function runVm(vm: VmParts, files: readonly string[], environment: Record<string, string>): Promise<void> {
   say(`Booting two virtual machines for ${files.length} test files …`);
   const start = performance.now();
   const printed: Uint8Array[] = [];
-  const output = (bytes: Uint8Array) => {
-    process.stdout.write(bytes);
+  const keep = (bytes: Uint8Array) => {
+    output(bytes);
     printed.push(bytes);
   };
-  const { ok, reports, skips } = await runVmSuite({ vm, root, files, environment, cache, output, say });
-  failures.push(...failuresIn(Buffer.concat(printed).toString()));
-  const tallies = reports.map((report) => readChosen(report, IN_VM));
-  const sum = (field: keyof Tally) => tallies.reduce((all, tally) => all + tally[field], 0);
-  const tally = { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped") };
-  finish("vm", ok ? 0 : 1, tally, skips, start);
+  const { ok, reports, skips } = await runVmSuite({ vm, root, files, environment, cache, output: keep, say });
+  const tally = sumOf(reports.map((report) => readChosen(report, IN_VM)));
+  const exitCode = ok ? 0 : 1;
+  finish("vm", [outcomeOf("vm", { exitCode, output: Buffer.concat(printed).toString(), tally, skips })], start);
 }
 
-function finish(suite: string, exitCode: number | null, tally: Tally, skipList: string, start: number): void {
-  // A file that fails to load, or a hook that throws, fails the run without a failed test.
-  if (exitCode !== 0 && tally.failed === 0) {
-    tally.failed = 1;
-    failures.push(`the suite ${suite} ended with ${exitCode}, and no test of it had failed: see above`);
+function finish(suite: string, outcomes: readonly BatchOutcome[], start: number): void {
+  for (const outcome of outcomes) {
+    skips.push(...outcome.skips);
+    failures.push(...outcome.failures);
   }
-  skips.push(...skipList.split("\n").filter((line) => line !== ""));
-  count(suite, tally, (performance.now() - start) / 1000);
+  count(suite, sumOf(outcomes), (performance.now() - start) / 1000);
 }
 
-function readOrEmpty(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
+function output(bytes: Uint8Array): void {
+  process.stdout.write(bytes);
 }
 
 function say(line: string): void {
@@ -174,7 +182,6 @@ if (isWanted("checks")) {
 }
 say("Building dist/tendril …");
 runCheck("build", [process.execPath, "scripts/build.ts"]);
-const isRoot = process.getuid?.() === 0;
 const missing = isRoot ? installTools(say) : [];
 for (const { command, debian } of missing) skips.push(`what needs ${command} (package ${debian}): it is not installed`);
 const peers = findPeers(cache, say);
@@ -197,7 +204,10 @@ const environment = {
       : { TENDRIL_KUBERNETES_PROBLEM: kubernetes.problem }),
 };
 const vmFollows: Record<string, string> = typeof vm === "object" ? { TENDRIL_TEST_VM: "follows" } : {};
-for (const suite of ORDER) await runSuite(suite, { ...environment, ...vmFollows });
+for (const names of ORDER) {
+  const suites = names.flatMap((name) => SUITES.filter((suite) => suite.name === name));
+  await runSuites(suites, { ...environment, ...vmFollows });
+}
 if (typeof vm === "object") await runVm(vm, vmFiles, environment);
 if (typeof vm === "string") {
   skips.push(`the tests in the virtual machine: ${vm}`);

@@ -162,7 +162,7 @@ describe("a lab", () => {
   labTest("carries a flow, of which it is counted what is lost while the way is broken", async () => {
     const ends = { from: netnsName(name, "node1/web"), to: netnsName(name, "node3/web"), address: "10.244.3.2" };
     const whole = await startFlow(ends, helper);
-    await Bun.sleep(100);
+    await Bun.sleep(500);
     const { requests, stream } = await whole.stop();
     expect(requests.sent).toBeGreaterThan(5);
     expect([requests.answered, requests.lostAt, stream.error]).toEqual([requests.sent, [], undefined]);

@@ -8,7 +8,7 @@ import type { Host } from "./plugin-calls.ts";
 import { tendril } from "./programs.ts";
 
 /** How long an agent may take to begin, to be ready and to end, in milliseconds. */
-const PATIENCE = 10_000;
+const PATIENCE = 60_000;
 
 export interface AgentOptions {
   /** Fields of the configuration; without them it only serves calls. */
