@@ -1,9 +1,13 @@
-/** Measures pods' starts on a real Kubernetes against the reference plugins: builds, finds both, prints the figures. */
+/**
+ * Measures pods' starts on a real Kubernetes against the reference plugins, or an agent among many nodes: builds, finds what
+ * it needs, prints the figures.
+ */
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { formatStarts, measureStarts } from "../bench/kubernetes.ts";
+import { measureScale } from "../bench/kubernetes-scale.ts";
 import { machine } from "../bench/machine.ts";
 import { cache } from "./setup/cache.ts";
 import { findKubernetes } from "./setup/kubernetes.ts";
@@ -11,7 +15,12 @@ import { installTools } from "./setup/packages.ts";
 import { findPeers } from "./setup/peers.ts";
 
 const { values: options } = parseArgs({
-  options: { pods: { type: "string", default: "60" }, rounds: { type: "string", default: "5" } },
+  options: {
+    pods: { type: "string", default: "60" },
+    rounds: { type: "string", default: "5" },
+    /** Of a large cluster, in the place of pods' starts. */
+    nodes: { type: "string" },
+  },
 });
 
 function run(script: string): boolean {
@@ -29,6 +38,11 @@ async function main(): Promise<number> {
     console.error("--pods and --rounds must be whole numbers above zero");
     return 1;
   }
+  const nodes = options.nodes === undefined ? undefined : Number(options.nodes);
+  if (nodes !== undefined && !(Number.isInteger(nodes) && nodes > 1 && nodes <= 10_000)) {
+    console.error("--nodes must be a whole number from 2 to 10,000");
+    return 1;
+  }
   const say = (line: string) => console.log(line);
   mkdirSync(cache, { recursive: true });
   installTools(say);
@@ -39,9 +53,13 @@ async function main(): Promise<number> {
     return 1;
   }
   if (!run("build.ts") || !run("image.ts")) return 1;
-  say(`Against ${peers.about}, ${pods} pods over three nodes, by turns`);
-  const measured = await measureStarts({ programs: kubernetes.folder, peers: peers.plugins, pods, rounds, say });
-  for (const line of formatStarts(measured)) say(line);
+  if (nodes === undefined) {
+    say(`Against ${peers.about}, ${pods} pods over three nodes, by turns`);
+    const measured = await measureStarts({ programs: kubernetes.folder, peers: peers.plugins, pods, rounds, say });
+    for (const line of formatStarts(measured)) say(line);
+  } else {
+    await measureScale({ programs: kubernetes.folder, nodes, say });
+  }
   for (const [fact, value] of Object.entries(machine())) say(`${fact}: ${value}`);
   return 0;
 }

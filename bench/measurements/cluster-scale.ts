@@ -16,6 +16,7 @@ import { inNetns } from "../../src/linux/netns.ts";
 import { ROUTE_PROTOCOL } from "../../src/modes/mode.ts";
 import { openStore } from "../../src/store/open.ts";
 import { makeFabric, memoryOf, processorTime, untilReady } from "../cluster.ts";
+import { addBlock, addNode } from "../documents.ts";
 import { type BenchHost, startAgent } from "../host.ts";
 import { type Bench, type Comparison, count, type Measurement, type Sample } from "../measurement.ts";
 
@@ -117,45 +118,6 @@ async function measure(bench: Bench, nodes: number): Promise<Measured> {
   agent.kill();
   await raw.close();
   return measured;
-}
-
-type Documents = ReturnType<typeof clusterStore>;
-
-/** A node with a block, in the fabric's own network and never heard of. */
-async function addNode(store: Documents, number: number): Promise<void> {
-  const name = nodeName(number);
-  await store.nodes.create(name, {
-    version: DOCUMENT_VERSION,
-    addresses: [`172.20.${1 + (number >> 8)}.${number & 0xff}/16`],
-    tunnelMac: `02:00:00:00:${hex(number >> 8)}:${hex(number)}`,
-    mtu: 1450,
-    modes: ["vxlan"],
-    labels: {},
-    epoch: 1,
-  });
-  await store.heartbeats.create(name, { version: DOCUMENT_VERSION, incarnation: "bench", beats: 1 });
-  await addBlock(store, number, number);
-}
-
-async function addBlock(store: Documents, node: number, block: number): Promise<void> {
-  const cidr = `10.${block >> 10}.${(block >> 2) & 0xff}.${(block & 3) << 6}/26`;
-  await store.blocks.create(cidr.replace("/", "-"), {
-    version: DOCUMENT_VERSION,
-    pool: "default",
-    cidr,
-    node: nodeName(node),
-    epoch: 1,
-    offered: [],
-    lent: {},
-  });
-}
-
-function nodeName(number: number): string {
-  return `node${number}`;
-}
-
-function hex(number: number): string {
-  return (number & 0xff).toString(16).padStart(2, "0");
 }
 
 /** How many routes to other nodes' pods a host has. */

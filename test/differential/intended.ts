@@ -284,7 +284,7 @@ export const intended: readonly IntendedDifference[] = [
     cases: /^a device that was up$/,
     where: /^DEL: host (link (wire0|ens0) (flags|qdisc|operstate)|route\d table .*|address ens0 LINK-LOCAL\/64)$/,
     values:
-      /^(DOWN → UP|noop → noqueue|undefined → .*|.*NO-CARRIER,UP → .*LOWER_UP.*|BROADCAST,MULTICAST → .*LOWER_UP.*|flags=linkdown .* → flags= .*)$/,
+      /^((?:LOWERLAYER)?DOWN → UP|noop → noqueue|undefined → .*|.*NO-CARRIER,UP → .*LOWER_UP.*|BROADCAST,MULTICAST → .*LOWER_UP.*|flags=linkdown .* → flags= .*)$/,
     reason: "a device that is back is up if it was before",
   },
   {
