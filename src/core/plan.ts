@@ -341,6 +341,8 @@ export interface NftTableResource extends Placed {
   readonly table: NftTable;
   readonly sets: readonly NftSet[];
   readonly chains: readonly NftPartChain[];
+  /** Chains of others that this part is for: it is made once one of them is there. */
+  readonly beside?: readonly Pick<NftChain, "family" | "table" | "name">[];
 }
 
 export interface NftPartChain {

@@ -91,6 +91,18 @@ describe("where the host drops what is forwarded", () => {
     }
   });
 
+  test("nothing of ours is at the hook forward until then", () => {
+    const [node] = stage();
+    const atForward = () => node.host.sh("nft list chains inet").includes("hook forward");
+    node.make(...base(node));
+    expect(atForward()).toBe(false);
+    node.host.sh("ip6tables-nft -A FORWARD -j DROP");
+    node.make(...base(node));
+    expect(atForward()).toBe(true);
+    node.unmake(...base(node));
+    expect(atForward()).toBe(false);
+  });
+
   test("neither the plugin firewall nor the cluster takes from the other what it accepts", async () => {
     const [node, other] = stage();
     node.host.sh(`iptables-nft -P FORWARD DROP

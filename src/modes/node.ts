@@ -35,7 +35,9 @@ export function planNodeBase(
   return [
     ...(families.includes(6) ? local.uplinks.filter(({ isAdvertised }) => isAdvertised).map(planAdvertised) : []),
     ...planForwarding(families),
-    part({ sets: CLUSTER_SETS, chains: FORWARD_CHAINS }),
+    part({ sets: CLUSTER_SETS, chains: [] }),
+    // Each packet costs what its chains do, so those are there where the mark is of use.
+    { ...part({ sets: [], chains: FORWARD_CHAINS }), beside: IPTABLES_CHAINS },
     // A chain of this type has the kernel track connections, which costs pods a third of their processor time.
     ...(masqueraded.length > 0 ? [part({ sets: [], chains: [MASQUERADE_CHAIN] })] : []),
     planPodGuard("inet"),
@@ -145,6 +147,11 @@ const MASQUERADE_CHAIN = base(
   "cluster-masquerade",
   { type: "nat", hook: "postrouting", priority: "srcnat" },
   FAMILIES.map(masquerade),
+);
+
+/** Where the mark is asked for. */
+const IPTABLES_CHAINS = (["ip", "ip6"] as const).flatMap((family) =>
+  ["FORWARD", ADMIN_CHAIN].map((name) => ({ family, table: "filter", name })),
 );
 
 const FORWARD_CHAINS = [

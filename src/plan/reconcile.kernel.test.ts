@@ -373,6 +373,39 @@ describe("watching", () => {
     20_000,
   );
 
+  kernelTest("notices the chain of somebody else that a part of a table is for", async () => {
+    const { host, within, reconciler } = node();
+    const chain = { family: "inet", table: "t-beside", name: "forward" } as const;
+    const hook = { type: "filter", hook: "forward", priority: "filter - 9", policy: "accept" } as const;
+    const beside: Resource = {
+      kind: "nft-table",
+      where: "host",
+      table: { family: "inet", name: "t-beside" },
+      sets: [],
+      chains: [{ chain: { ...chain, base: hook }, rules: [] }],
+      beside: [{ family: "ip", table: "filter", name: "FORWARD" }],
+    };
+    const failures: unknown[] = [];
+    const isThere = () => host.sh("nft list chains").includes("t-beside");
+    const makeAgain = () => failures.push(...within(() => reconciler.ensureAll()));
+    within(() => reconciler.set("node", [beside]));
+    expect([isThere(), within(() => reconciler.verify())]).toEqual([false, []]);
+    const watch = within(() => watchOwned(reconciler, makeAgain, (error) => failures.push(error)));
+    try {
+      host.sh("nft add table ip filter; nft add chain ip filter OTHER");
+      await Bun.sleep(100);
+      expect(isThere()).toBe(false);
+      host.sh("nft 'add chain ip filter FORWARD { type filter hook forward priority filter; policy drop; }'");
+      await until(isThere);
+      host.sh("nft delete table inet t-beside");
+      await until(isThere);
+    } finally {
+      watch.close();
+    }
+    within(() => reconciler.set("node", []));
+    expect([isThere(), failures]).toEqual([false, []]);
+  });
+
   kernelTest("waits longer and longer while somebody takes away at once what was made again", async () => {
     const { host, within, reconciler } = node();
     const route = {

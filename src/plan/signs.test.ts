@@ -12,6 +12,7 @@ const resources: readonly Resource[] = [
   route,
   { kind: "nft-chain", where: "host", chain, rules: [] },
   { kind: "nft-element", where: "host", element: { set, key: ["10.0.0.1"] } },
+  { kind: "nft-iptables", where: "host", family: "ip", mark: 1, adminChain: "ADMIN" },
 ];
 
 function held(signs: Signs): boolean[] {
@@ -21,27 +22,25 @@ function held(signs: Signs): boolean[] {
     signs.hasDestination("fd00::/64"),
     signs.hasTable("inet", "t"),
     signs.hasChain("inet", "t", "c"),
+    signs.awaitsChain("ip", "filter", "FORWARD"),
   ];
 }
 
 test("what was added has signs until the last that has them is dropped", () => {
   const signs = new Signs();
-  expect(held(signs)).toEqual([false, false, false, false, false]);
+  expect(held(signs)).toEqual([false, false, false, false, false, false]);
   for (const resource of resources) signs.add(resource);
-  expect(held(signs)).toEqual([true, true, true, true, true]);
-  expect([signs.hasLink("lo"), signs.hasTable("ip", "t"), signs.hasChain("inet", "t", "d")]).toEqual([
-    false,
-    false,
-    false,
-  ]);
+  expect(held(signs)).toEqual([true, true, true, true, true, true]);
+  expect([signs.hasLink("lo"), signs.hasTable("ip", "t"), signs.hasChain("inet", "t", "d")]).not.toContain(true);
+  expect([signs.awaitsChain("inet", "t", "c"), signs.hasChain("ip", "filter", "FORWARD")]).not.toContain(true);
   signs.drop(resources[4] as Resource);
   signs.drop(resources[0] as Resource);
-  expect(held(signs)).toEqual([true, true, true, true, false]);
+  expect(held(signs)).toEqual([true, true, true, true, false, true]);
   // By another gateway it is another route, and the destination is the same.
   signs.add({ ...route, gateway: "fd00::1" });
   signs.drop(route);
-  expect(held(signs)).toEqual([true, true, true, true, false]);
-  for (const resource of [...resources.slice(1, 3), resources[5] as Resource]) signs.drop(resource);
+  expect(held(signs)).toEqual([true, true, true, true, false, true]);
+  for (const resource of [...resources.slice(1, 3), ...resources.slice(5)]) signs.drop(resource);
   signs.drop({ ...route, gateway: "fd00::1" });
-  expect(held(signs)).toEqual([false, false, false, false, false]);
+  expect(held(signs)).toEqual([false, false, false, false, false, false]);
 });

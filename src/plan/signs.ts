@@ -39,18 +39,36 @@ export class Signs {
   hasChain(family: string, table: string, chain: string): boolean {
     return this.#counts.has(chainSign({ family, table, name: chain }));
   }
+
+  /** Whether something is made when there comes to be such a chain of others. */
+  awaitsChain(family: string, table: string, chain: string): boolean {
+    return this.#counts.has(awaitedSign({ family, table, name: chain }));
+  }
+}
+
+/** Chains of others that something of ours is made for when they come. */
+function awaitedBy(resource: Resource): Pick<NftChain, "family" | "table" | "name">[] {
+  if (resource.kind === "nft-table") return [...(resource.beside ?? [])];
+  if (resource.kind !== "nft-iptables") return [];
+  const { family, adminChain } = resource;
+  return ["FORWARD", adminChain].map((name) => ({ family, table: "filter", name }));
 }
 
 function signsOf(resource: Resource): string[] {
   const { kind } = resource;
   const link = kind === "link" ? resource.name : "link" in resource ? resource.link : undefined;
   const signs = link === undefined ? [] : [linkSign(link)];
+  for (const chain of awaitedBy(resource)) signs.push(awaitedSign(chain));
   if (kind === "route") signs.push(destinationSign(canonicalAddress(resource.destination)));
   else if (kind === "nft-table") for (const { chain } of resource.chains) signs.push(...chainSigns(chain));
   else if (kind === "nft-chain") signs.push(...chainSigns(resource.chain));
   else if (kind === "nft-rule") signs.push(tableSign(resource.rule.family, resource.rule.table));
   else if (kind === "nft-element") signs.push(tableSign(resource.element.set.family, resource.element.set.table));
   return signs;
+}
+
+function awaitedSign({ family, table, name }: { family: string; table: string; name: string }): string {
+  return `awaited ${family} ${table} ${name}`;
 }
 
 function chainSigns(chain: NftChain): string[] {

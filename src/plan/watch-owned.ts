@@ -36,7 +36,7 @@ import {
   subscribe,
 } from "../linux/netlink/subscription.ts";
 import { chainMessage } from "../linux/nftables/chain.ts";
-import { NFT_MSG_DELCHAIN, NFT_MSG_DELTABLE } from "../linux/nftables/constants.ts";
+import { NFT_MSG_DELCHAIN, NFT_MSG_DELTABLE, NFT_MSG_NEWCHAIN } from "../linux/nftables/constants.ts";
 import { familyOfHeader } from "../linux/nftables/header.ts";
 import { tableMessage } from "../linux/nftables/table.ts";
 import { isSame } from "./identity.ts";
@@ -155,6 +155,10 @@ function isDisturbance(type: number, payload: Uint8Array, judge: Judge): boolean
     case NFT_MSG_DELTABLE: {
       const table = tableMessage.read(payload);
       return judge.reconciler.signs.hasTable(familyOfHeader(table), table.name ?? "");
+    }
+    case NFT_MSG_NEWCHAIN: {
+      const chain = chainMessage.read(payload);
+      return judge.reconciler.signs.awaitsChain(familyOfHeader(chain), chain.table ?? "", chain.name ?? "");
     }
     case NFT_MSG_DELCHAIN: {
       const chain = chainMessage.read(payload);

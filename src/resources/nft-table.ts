@@ -2,6 +2,7 @@
 
 import type { NftTableResource } from "../core/plan.ts";
 import { NetlinkError } from "../linux/netlink/error.ts";
+import type { NetlinkSocket } from "../linux/netlink/socket.ts";
 import { commit, transactIfUnchanged } from "../linux/nftables/batch.ts";
 import { addChain, createChain, deleteChain, findChain, hasChain, listChains } from "../linux/nftables/chain.ts";
 import {
@@ -25,9 +26,17 @@ export const nftTable: ResourceKind<NftTableResource> = {
   ensure(resource, kernel, undo) {
     const { where, table, sets, chains } = resource;
     const socket = kernel.netfilter(where);
-    // All of it is made in one transaction, so where its last chain is, the rest is too.
-    const last = chains[chains.length - 1]?.chain;
-    if (last === undefined ? findTable(socket, table) : hasChain(socket, last)) return;
+    if (!isNeeded(resource, socket)) return;
+    // All of it is made in one transaction, so where its last chain or set is, the rest is too.
+    const last = chains.at(-1)?.chain;
+    const lastSet = sets.at(-1);
+    const isThere =
+      last !== undefined
+        ? hasChain(socket, last)
+        : lastSet === undefined
+          ? findTable(socket, table) !== undefined
+          : findSet(socket, lastSet) !== undefined;
+    if (isThere) return;
     // Made for the first time or wiped by somebody: in a table that is there too, for he may have put back his own part.
     kernel.missedTable(where);
     try {
@@ -47,8 +56,10 @@ export const nftTable: ResourceKind<NftTableResource> = {
     undo(() => removePart(resource, kernel));
   },
   /** Elements of sets stay: they are others' too. */
-  repair({ where, table, sets, chains }, kernel) {
+  repair(resource, kernel) {
+    const { where, table, sets, chains } = resource;
     const socket = kernel.netfilter(where);
+    if (!isNeeded(resource, socket)) return;
     const changed = chains.filter(({ chain, rules, open }) => {
       const found = findChain(socket, chain);
       return found === undefined || !(open || hasRules(socket, chain, rules));
@@ -60,8 +71,10 @@ export const nftTable: ResourceKind<NftTableResource> = {
       ...changed.flatMap(({ chain, rules }) => [addChain(chain), flushChain(chain), ...rules.flatMap(addRule)]),
     ]);
   },
-  verify({ where, table, sets, chains }, kernel) {
+  verify(resource, kernel) {
+    const { where, table, sets, chains } = resource;
     const socket = kernel.netfilter(where);
+    if (!isNeeded(resource, socket)) return [];
     const name = `${table.family} "${table.name}"`;
     if (findTable(socket, table) === undefined) return [`nf_tables table ${name} is gone`];
     const findings: string[] = [];
@@ -80,15 +93,21 @@ export const nftTable: ResourceKind<NftTableResource> = {
     return findings;
   },
   remove: removePart,
-  describe: ({ where, table, sets, chains }, naming) =>
-    [
+  describe: ({ where, table, sets, chains, beside }, naming) => {
+    const commands = [
       addTableCommand(table),
       ...sets.map(addSetCommand),
       ...chains.flatMap(({ chain, rules }) => [
         addChainCommand(chain),
         ...rules.map((rule) => addRuleCommand(rule, sets)),
       ]),
-    ].map((command) => commandIn(where, command, naming)),
+    ];
+    if (beside === undefined) return commands.map((command) => commandIn(where, command, naming));
+    const isThere = beside.map(
+      ({ family, table, name }) => `nft list chain ${family} ${table} ${name} >/dev/null 2>&1`,
+    );
+    return [commandIn(where, `if ${isThere.join(" || ")}; then ${commands.join("; ")}; fi`, naming)];
+  },
   describeRemoval: ({ where, sets, chains }, naming) =>
     [
       ...chains.map(({ chain }) => flushChainCommand(chain)),
@@ -96,6 +115,11 @@ export const nftTable: ResourceKind<NftTableResource> = {
       ...chains.map(({ chain }) => deleteChainCommand(chain)),
     ].map((command) => commandIn(where, command, naming)),
 };
+
+/** What is for others' chains has no purpose without them. */
+function isNeeded({ beside }: NftTableResource, socket: NetlinkSocket): boolean {
+  return beside === undefined || beside.some((chain) => hasChain(socket, chain));
+}
 
 /** The table goes with the last part, unless there is a chain of the administrator's in it. */
 function removePart({ where, table, sets, chains }: NftTableResource, kernel: Kernel): void {
