@@ -93,6 +93,19 @@ describe("remove", () => {
     expect(log).toEqual(["remove c", "remove a"]);
   });
 
+  test("takes together those side by side that their kind does so, once", () => {
+    const { log, made } = machine();
+    const kind = made.kinds.sysctl as { removeTogether?: (some: readonly Resource[]) => void };
+    kind.removeTogether = (some) => {
+      log.push(`remove ${some.map((one) => ("name" in one ? one.name : "")).join(" and ")}`);
+    };
+    const steps: number[] = [];
+    const between: Resource = { kind: "address", where: "host", link: "br0", address: "10.0.0.1/24" };
+    expect(remove([a, b, between, c], { ...made, step: () => steps.push(log.length) })).toEqual([]);
+    expect(log).toEqual(["remove c", "remove address", "remove b and a"]);
+    expect(steps).toEqual([1, 2, 3]);
+  });
+
   test("leaves out what goes with a link that is removed", () => {
     const { log, made } = machine();
     const veth: Resource = {

@@ -76,11 +76,25 @@ export function verify(resources: readonly Resource[], { kinds, kernel }: Machin
  */
 export function remove(resources: readonly Resource[], { kinds, kernel, step }: Machine): unknown[] {
   const errors: unknown[] = [];
-  for (const resource of removalOrder(resources, kinds)) {
-    attempt(() => kindOf(kinds, resource).remove(resource, kernel), errors);
+  for (const some of togetherIn(removalOrder(resources, kinds), kinds)) {
+    const [first, ...others] = some;
+    const kind = kindOf(kinds, first);
+    attempt(() => (others.length > 0 ? kind.removeTogether?.(some, kernel) : kind.remove(first, kernel)), errors);
     step?.();
   }
   return errors;
+}
+
+/** The resources in their order; those side by side that their kind removes together in one list. */
+function togetherIn(resources: readonly Resource[], kinds: Kinds): [Resource, ...Resource[]][] {
+  const lists: [Resource, ...Resource[]][] = [];
+  for (const resource of resources) {
+    const last = lists.at(-1);
+    const isLikeLast = last?.[0].kind === resource.kind && kindOf(kinds, resource).removeTogether !== undefined;
+    if (last !== undefined && isLikeLast) last.push(resource);
+    else lists.push([resource]);
+  }
+  return lists;
 }
 
 /** The resources that removal touches, in its order. */

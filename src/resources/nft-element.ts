@@ -41,6 +41,7 @@ export const nftElement: ResourceKind<NftElementResource> = {
     return sameElement(element, found) ? [] : [`element ${title(element)} is another one's: "${found.comment ?? ""}"`];
   },
   remove: removeElement,
+  removeTogether,
   describe: ({ where, element }, naming) => [commandIn(where, addElementCommand(element), naming)],
   describeRemoval: ({ where, element }, naming) => [commandIn(where, deleteElementCommand(element), naming)],
 };
@@ -86,6 +87,24 @@ function removeElement({ where, element }: NftElementResource, kernel: Kernel): 
   } catch (error) {
     // Without its table or set it is gone too.
     if (!(error instanceof NetlinkError && error.code === "ENOENT")) throw error;
+  }
+}
+
+/** By one transaction in each place. */
+function removeTogether(resources: readonly NftElementResource[], kernel: Kernel): void {
+  for (const where of new Set(resources.map((resource) => resource.where))) {
+    if (!kernel.has(where)) continue;
+    const there = resources.filter((resource) => resource.where === where);
+    try {
+      removeOwnElements(
+        kernel.netfilter(where),
+        there.map(({ element }) => element),
+      );
+    } catch (error) {
+      if (!(error instanceof NetlinkError && error.code === "ENOENT")) throw error;
+      // One's set is gone, which says nothing of the others.
+      for (const resource of there) removeElement(resource, kernel);
+    }
   }
 }
 

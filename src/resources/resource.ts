@@ -21,6 +21,8 @@ export interface ResourceKind<R extends Resource> {
   verify(resource: R, kernel: Kernel): string[];
   /** Removes it; nothing happens when it is not there, or not ours. Throws KernelError. */
   remove(resource: R, kernel: Kernel): void;
+  /** Removes several that are removed one after the other, with less work than each by itself. Throws KernelError. */
+  removeTogether?(resources: readonly R[], kernel: Kernel): void;
   /** The commands that a person would type to make it. */
   describe(resource: R, naming: Naming): string[];
   /** The commands that a person would type to remove it. */

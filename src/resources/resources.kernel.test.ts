@@ -633,6 +633,27 @@ describe("what is not ours stays", () => {
     expect(unmake(place, element("first"))).toEqual([]);
     expect(findings(place, element("second"))).toEqual([]);
   });
+
+  needs(root, program("nft"))("of several elements, those of another owner, and of a set that is gone", () => {
+    const place = fresh();
+    const element = (name: string, address: string, comment: string): Resource => ({
+      kind: "nft-element",
+      where: "host",
+      element: { set: { ...inet, name, key: ["ipv4_addr"] }, key: [address], comment },
+    });
+    place.host.sh(`nft 'add table inet ${inet.table}; add set inet ${inet.table} a { type ipv4_addr; }'
+      nft 'add set inet ${inet.table} b { type ipv4_addr; }'`);
+    const all = [element("a", "10.0.0.5", "x"), element("b", "10.0.0.6", "x"), element("a", "10.0.0.7", "x")];
+    const others = element("a", "10.0.0.8", "y");
+    make(place, ...all, others);
+    expect(unmake(place, ...all, element("a", "10.0.0.8", "x"))).toEqual([]);
+    const left = () => place.host.sh("nft list ruleset").match(/10\.0\.0\.\d/g);
+    expect(left()).toEqual(["10.0.0.8"]);
+    make(place, ...all);
+    place.host.sh(`nft delete set inet ${inet.table} b`);
+    expect(unmake(place, ...all)).toEqual([]);
+    expect(left()).toEqual(["10.0.0.8"]);
+  });
 });
 
 describe("what cannot be", () => {
