@@ -9,7 +9,7 @@ import { type ClusterStore, clusterStore } from "../cluster/cluster-store.ts";
 import type { Log } from "../cluster/log.ts";
 import { Reclaim } from "../cluster/reclaim.ts";
 import { repeat } from "../cluster/repeat.ts";
-import { errorMessage } from "../core/errors.ts";
+import { errorMessage, TryAgainError } from "../core/errors.ts";
 import { AddressTable } from "../ipam/cluster/address-table.ts";
 import { bootClock } from "../linux/boot-clock.ts";
 import { ensureFolder } from "../linux/file.ts";
@@ -49,6 +49,9 @@ export interface NodeOptions {
 /** Who has the addresses of the node's own end of the tunnels; no attachment is called so. */
 const TUNNEL_OWNER = "node tunnel";
 
+/** Who has other ones while these are still there. */
+const NEXT_TUNNEL_OWNER = "node tunnel, next";
+
 /** How many free addresses of a pool in use a node has in hand. */
 const SPARE = 8;
 
@@ -84,6 +87,9 @@ export class ClusterNode {
   readonly #ending = new AbortController();
   #isAnnounced = false;
   #isGiving = false;
+  #isPartial = false;
+  /** Why the node has no addresses of its own among the pods. */
+  #tunnelProblem: string | undefined;
 
   /** Throws ConfigError where the configuration does not fit the machine, FileError, NetlinkError. */
   constructor(options: NodeOptions) {
@@ -159,7 +165,7 @@ export class ClusterNode {
       log,
       metrics,
       // While they are given, some families have theirs already and others not.
-      tunnelAddresses: () => (this.#isGiving ? [] : this.table.of(TUNNEL_OWNER).map(({ address }) => address)),
+      tunnelAddresses: () => (this.#isPartial ? [] : this.table.of(TUNNEL_OWNER).map(({ address }) => address)),
       changed: () => this.#standing.publish(),
       updated: () => void this.#giveTunnelAddresses(),
       failed: this.#failed,
@@ -203,6 +209,8 @@ export class ClusterNode {
       this.#takeOffOrphans(this.kubernetes.pods, signal);
     }
     repeat(POOL_LOOK, signal, () => this.#seeToPool(), this.#failed);
+    // Of a process that was killed meanwhile.
+    this.addresses.release(NEXT_TUNNEL_OWNER);
     void this.#announce(signal);
   }
 
@@ -231,7 +239,8 @@ export class ClusterNode {
     if (problem !== undefined) return [`${problem.sentence}. ${problem.remedy}`];
     // Once it serves it may lose them for a moment, and pods need not.
     if (!this.#isAnnounced && this.table.of(TUNNEL_OWNER).length === 0) {
-      return [`Node "${config.node}" has no address of its own among the pods yet`];
+      const why = this.#tunnelProblem === undefined ? "" : `: ${this.#tunnelProblem}`;
+      return [`Node "${config.node}" has no address of its own among the pods yet${why}`];
     }
     const { isolation } = network;
     return isolation === undefined ? [] : [`No other node can be reached. ${isolation}`];
@@ -307,17 +316,41 @@ export class ClusterNode {
     if (!this.#standing.isMember || this.#isGiving || isWhole || this.#misfit !== undefined) return;
     try {
       this.#isGiving = true;
-      // What a killed process was given of some families only, or is not the node's any more.
-      if (given.length > 0) this.addresses.release(TUNNEL_OWNER);
+      // What a killed process was given of some families only, or is not the node's any more. Without any the node has no
+      // tunnels, so it leaves them when it is sure to be given others.
+      if (given.length > 0) {
+        await this.addresses.give(NEXT_TUNNEL_OWNER, { pool: this.pool });
+        for (const owner of [NEXT_TUNNEL_OWNER, TUNNEL_OWNER]) this.addresses.release(owner);
+      }
+      this.#isPartial = true;
       await this.addresses.give(TUNNEL_OWNER, { pool: this.pool });
-      this.#isGiving = false;
+      this.#isPartial = false;
+      this.#tunnelProblem = undefined;
       this.network.update();
       this.#standing.publish();
     } catch (error) {
-      this.#failed(error);
+      // The store that is away, and addresses that are used up, are told by STATUS.
+      if (error instanceof TryAgainError) {
+        this.#tunnelProblem = error.message;
+        this.#leaveTunnelAddresses();
+      } else this.#failed(error);
     } finally {
       this.#isGiving = false;
+      this.#isPartial = false;
     }
+  }
+
+  /**
+   * Another node may wait for what these are of, and this one for what that has. Whoever has no pods needs no tunnels, so
+   * it goes first.
+   */
+  #leaveTunnelAddresses(): void {
+    const holders = this.table.holders();
+    if (holders.length === 0 || holders.some((owner) => owner !== TUNNEL_OWNER)) return;
+    this.addresses.release(TUNNEL_OWNER);
+    this.network.update();
+    this.#standing.publish();
+    this.#standing.tendSoon();
   }
 
   /** Why no address of the pool is the node's to give, as far as that is known. */
