@@ -130,7 +130,10 @@ export class SimulatedCluster {
     }
   }
 
-  /** Whoever may give addresses holds them by what the store says, and none that another one has. Throws what has gone wrong. */
+  /**
+   * Whoever may give addresses holds them by what the store says, none that another one has, and all that its pods have.
+   * Throws what has gone wrong.
+   */
   look(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
     this.#lookForGone();
@@ -145,6 +148,10 @@ export class SimulatedCluster {
         const isKnown = this.truth.live.has(address) || node.isPending(owner);
         if (pod !== undefined && !isKnown) this.truth.survive(address, pod);
       }
+    }
+    for (const [address, { node, owner }] of this.truth.live) {
+      const isUnknown = holders.get(address) !== owner && this.nodeOf(node).maySwear;
+      if (isUnknown) this.truth.fail(`${node} does not know any more that ${owner} has ${address}`);
     }
   }
 

@@ -203,9 +203,14 @@ export class SimulatedNode {
     }
   }
 
-  /** What the node would swear to: who has its addresses, if it may give any now. */
+  /** Whether it may give addresses now, so that its table is what counts. */
+  get maySwear(): boolean {
+    return this.#agent !== undefined && this.#agent.addresses.problem() === undefined;
+  }
+
+  /** Who has the node's addresses, as far as it may swear to it. */
   given(): readonly { readonly address: string; readonly owner: string }[] {
-    return this.#agent?.addresses.problem() === undefined && this.#agent !== undefined ? this.table.given() : [];
+    return this.maySwear ? this.table.given() : [];
   }
 
   isPending(owner: string): boolean {
