@@ -23,6 +23,9 @@ function definition(name: string, config?: object): object {
   };
 }
 
+/** Of the nodes' own LAN; the cluster's network has IPv4 alone. */
+const LAN = ["10.246.0.0/24", "fd00:10:246::/112"] as const;
+
 /** An interface on the nodes' own LAN, with an address of the cluster. */
 function macvlan(routes: readonly object[]): object {
   return { cniVersion: "1.0.0", type: "macvlan", ipam: { type: "tendril", pool: "lan", routes } };
@@ -69,6 +72,14 @@ interface StatusOfNetwork {
   readonly default?: true;
 }
 
+/** What libcni keeps of an ADD. */
+interface Kept {
+  /** In base64. */
+  readonly config: string;
+  readonly cniArgs: readonly (readonly [string, string])[];
+  readonly result: { readonly cniVersion: string };
+}
+
 interface Annotated {
   readonly metadata: { readonly annotations: Readonly<Record<string, string>> };
 }
@@ -88,15 +99,15 @@ describe("pods with several networks", () => {
       // Nothing in this cluster says which networks its pods have.
       await installText(made, await printed("--network-attachments"));
       expect((await made.get<{ spec: { cidrs: string[] } }>("pool", "default")).spec.cidrs).toEqual(["10.244.0.0/16"]);
-      const pool = (name: string, cidr: string) => ({
+      const pool = (name: string, ...cidrs: readonly string[]) => ({
         apiVersion: "tendril.dev/v1",
         kind: "Pool",
         metadata: { name },
-        spec: { version: 1, cidrs: [cidr], blockBits: { ipv4: 28, ipv6: 122 }, routed: name !== "lan" },
+        spec: { version: 1, cidrs, blockBits: { ipv4: 28, ipv6: 122 }, routed: name !== "lan" },
       });
-      await made.apply([pool("storage", "10.245.0.0/24"), pool("lan", "10.246.0.0/24")]);
+      await made.apply([pool("storage", "10.245.0.0/24"), pool("lan", ...LAN)]);
       await made.apply([
-        definition("lan", macvlan([{ dst: "10.246.0.0/24" }])),
+        definition("lan", macvlan(LAN.map((dst) => ({ dst })))),
         definition("lan-again", macvlan([])),
         definition("local", {
           cniVersion: "1.0.0",
@@ -145,8 +156,8 @@ describe("pods with several networks", () => {
   };
   const addressesIn = async (name: string, ifname: string) => {
     const { exec } = await cluster();
-    const shown = await exec(name, ["ip", "-4", "-o", "addr", "show", "dev", ifname]);
-    return [...shown.matchAll(/inet (\S+)/g)].map(([, address]) => address);
+    const shown = await exec(name, ["ip", "-o", "addr", "show", "dev", ifname, "scope", "global"]);
+    return [...shown.matchAll(/inet6? (\S+)/g)].map(([, address]) => address);
   };
   const isDescribed = async (name: string, sentence: string) => {
     const { kubectl } = await cluster();
@@ -154,6 +165,12 @@ describe("pods with several networks", () => {
     await until(`${name} is described`, async () => (await describePod()).replace(/\s+/g, " ").includes(sentence), {
       details: describePod,
     });
+  };
+  /** The runtime's identifiers of a pod on node1. */
+  const sandboxesOf = async (name: string) => {
+    const ofPod = `'labels."io.kubernetes.pod.name"==${name},labels."io.cri-containerd.kind"==sandbox'`;
+    const ids = await (await cluster()).node("node1").output(["sh", "-c", `ctr -n k8s.io containers ls -q ${ofPod}`]);
+    return ids.trim().split("\n");
   };
   /** What a node has of pods' further networks. */
   const leftOn = async (name: string) => {
@@ -186,15 +203,15 @@ describe("pods with several networks", () => {
       ["default/lan", "lan0", false],
       ["default/lan-again", "net2", false],
     ]);
+    expect(status.map(({ ips }) => ips.length)).toEqual([1, 1, 2, 2]);
     for (const { interface: ifname, ips } of status) {
-      expect(ips).toHaveLength(1);
       expect((await addressesIn("a", ifname)).map((address) => address?.split("/")[0])).toEqual([...ips]);
     }
     expect(status[2]?.mac).toBe("02:00:5e:10:00:21");
     expect(await exec("a", ["cat", "/sys/class/net/lan0/address"])).toBe("02:00:5e:10:00:21\n");
     // By each of them the other pod answers: the cluster's, the pool's over the nodes, and the LAN of the two nodes.
-    for (const { ips } of await statusOf("b")) {
-      expect(await exec("a", ["sh", "-c", askCommand(ips[0] ?? "")])).toEndWith("\r\n\r\nb");
+    for (const address of (await statusOf("b")).flatMap(({ ips }) => ips)) {
+      expect(await exec("a", ["sh", "-c", askCommand(address)])).toEndWith("\r\n\r\nb");
     }
   });
 
@@ -274,16 +291,82 @@ describe("pods with several networks", () => {
     for (const name of ["node1", "node2"]) await isClean(name);
   });
 
+  test("are checked with the cluster's: each that is not as it was is named", async () => {
+    const { apply, node, get } = await cluster();
+    const { output, run } = node("node1");
+    await apply(pod("checked", { [NETWORKS]: "lan,local" }, "node1"));
+    await isReady("checked");
+    const { podIP } = (await get<{ status: { podIP: string } }>("pod", "checked")).status;
+    const isOfPod = `nsenter --net=$n ip -o addr show dev eth0 2>/dev/null | grep -qF ' ${podIP}/'`;
+    const netns = (await output(["sh", "-c", `for n in /run/netns/*; do ${isOfPod} && echo $n; done; true`])).trim();
+    const [sandbox = ""] = await sandboxesOf("checked");
+    // As a runtime calls it, with what it has kept of the ADD.
+    const kept = JSON.parse(await output(["cat", `/var/lib/cni/results/tendril-${sandbox}-eth0`])) as Kept;
+    const { name: network, plugins } = JSON.parse(Buffer.from(kept.config, "base64").toString()) as {
+      name: string;
+      plugins: object[];
+    };
+    const { cniVersion } = kept.result;
+    const stdin = JSON.stringify({ ...plugins[0], cniVersion, name: network, prevResult: kept.result });
+    const env = [
+      ...["CNI_COMMAND=CHECK", `CNI_CONTAINERID=${sandbox}`, "CNI_IFNAME=eth0", `CNI_NETNS=${netns}`],
+      ...["CNI_PATH=/opt/cni/bin", `CNI_ARGS=${kept.cniArgs.map((pair) => pair.join("=")).join(";")}`],
+    ];
+    const check = () => run(["env", ...env, "/opt/cni/bin/tendril"], { input: stdin });
+    const sound = await check();
+    expect({ exitCode: sound.exitCode, said: sound.stdout + sound.stderr }).toEqual({ exitCode: 0, said: "" });
+    const inPod = (...command: readonly string[]) => output(["nsenter", `--net=${netns}`, ...command]);
+    for (const [ifname, name] of [
+      ["net2", "default/local"],
+      ["net1", "default/lan"],
+    ]) {
+      await inPod("ip", "address", "flush", "dev", ifname ?? "");
+      const { exitCode, stdout } = await check();
+      expect(exitCode).not.toBe(0);
+      expect((JSON.parse(stdout) as { msg: string }).msg).toStartWith(`Network "${name}" (${ifname}): `);
+    }
+    await isGone("checked");
+    await isClean("node1");
+  });
+
+  test("are taken off while their node's agent is away, and what they had is free when it is back", async () => {
+    const { apply, kubectl, node } = await cluster();
+    const { run, output } = node("node1");
+    await apply(pod("left", { [NETWORKS]: "lan,local,foreign" }, "node1"));
+    await isReady("left");
+    const had = (await statusOf("left")).flatMap(({ ips }) => ips);
+    /** Where agents run; null for all nodes. */
+    const agentsOn = async (hostname: string | null) => {
+      const change = { spec: { template: { spec: { nodeSelector: { "kubernetes.io/hostname": hostname } } } } };
+      await kubectl(
+        "patch",
+        "daemonset",
+        "tendril-agent",
+        `--namespace=${NAMESPACE}`,
+        `--patch=${JSON.stringify(change)}`,
+      );
+    };
+    await agentsOn("node2");
+    const isAway = async () => (await run(["pgrep", "--full", "^/usr/bin/tendril agent"])).exitCode !== 0;
+    await until("the agent of node1 is away", isAway);
+    await isGone("left");
+    await isClean("node1");
+    expect(await output(["ls", "/run/tendril/releases"])).not.toBe("");
+    await agentsOn(null);
+    await kubectl("rollout", "status", "daemonset/tendril-agent", `--namespace=${NAMESPACE}`, "--timeout=120s");
+    await until("what was noted is done", async () => (await output(["ls", "/run/tendril/releases"])) === "");
+    const agents = await podsOf(await cluster(), "app.kubernetes.io/component=agent", NAMESPACE);
+    const agent = agents.find(({ spec }) => spec.nodeName === "node1")?.metadata.name ?? "";
+    const pods = await kubectl("exec", "-n", NAMESPACE, agent, "--", "/usr/bin/tendril", "get", "pods");
+    for (const address of had) expect(pods).not.toContain(address);
+  });
+
   test("are attached anew and taken off while the API server is away", async () => {
     const { apply, control, node, exec } = await cluster();
     await apply(pod("again", { [NETWORKS]: "lan,local" }, "node1"));
     await isReady("again");
     const { output } = node("node1");
-    const sandboxes = async () => {
-      const ofPod = `'labels."io.kubernetes.pod.name"==again,labels."io.cri-containerd.kind"==sandbox'`;
-      const ids = await output(["sh", "-c", `ctr -n k8s.io containers ls -q ${ofPod}`]);
-      return ids.trim().split("\n");
-    };
+    const sandboxes = () => sandboxesOf("again");
     const [before = ""] = await sandboxes();
     await control.machine.kill("kube-apiserver");
     try {
