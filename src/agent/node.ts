@@ -9,7 +9,7 @@ import { type ClusterStore, clusterStore } from "../cluster/cluster-store.ts";
 import type { Log } from "../cluster/log.ts";
 import { Reclaim } from "../cluster/reclaim.ts";
 import { repeat } from "../cluster/repeat.ts";
-import { errorMessage, TryAgainError } from "../core/errors.ts";
+import { errorMessage } from "../core/errors.ts";
 import { AddressTable } from "../ipam/cluster/address-table.ts";
 import { bootClock } from "../linux/boot-clock.ts";
 import { ensureFolder } from "../linux/file.ts";
@@ -33,6 +33,7 @@ import type { Pods } from "./pods/pods.ts";
 import { RuntimeNetworks } from "./runtime-networks.ts";
 import { Standing } from "./standing.ts";
 import { StoreHealth } from "./store-health.ts";
+import { TunnelAddresses } from "./tunnel-addresses.ts";
 
 export interface NodeOptions {
   readonly config: ClusterConfig;
@@ -45,12 +46,6 @@ export interface NodeOptions {
   /** Takes an owner off the network whose pod does not exist any more. */
   readonly orphaned: (owner: string) => void;
 }
-
-/** Who has the addresses of the node's own end of the tunnels; no attachment is called so. */
-const TUNNEL_OWNER = "node tunnel";
-
-/** Who has other ones while these are still there. */
-const NEXT_TUNNEL_OWNER = "node tunnel, next";
 
 /** How many free addresses of a pool in use a node has in hand. */
 const SPARE = 8;
@@ -78,6 +73,7 @@ export class ClusterNode {
   readonly kubernetes: Kubernetes | undefined;
   readonly #options: NodeOptions;
   readonly #ownPool: OwnPool;
+  readonly #tunnelAddresses: TunnelAddresses;
   /** Undefined where nodes share the pool. */
   readonly #nodeCidrs: NodeCidrs | undefined;
   readonly #raw: Store;
@@ -86,10 +82,6 @@ export class ClusterNode {
   readonly #runtimeNetworks: RuntimeNetworks | undefined;
   readonly #ending = new AbortController();
   #isAnnounced = false;
-  #isGiving = false;
-  #isPartial = false;
-  /** Why the node has no addresses of its own among the pods. */
-  #tunnelProblem: string | undefined;
 
   /** Throws ConfigError where the configuration does not fit the machine, FileError, NetlinkError. */
   constructor(options: NodeOptions) {
@@ -123,6 +115,17 @@ export class ClusterNode {
       territory: (pool) => (pool === this.pool ? this.#nodeCidrs?.territory : undefined),
       // The controller knows which owners are gone for good.
       ...(config.controller && { keep: Number.POSITIVE_INFINITY }),
+    });
+    this.#tunnelAddresses = new TunnelAddresses({
+      table: this.table,
+      addresses: this.addresses,
+      pool: this.pool,
+      changed: () => {
+        this.network.update();
+        this.#standing.publish();
+        this.#standing.tendSoon();
+      },
+      failed: this.#failed,
     });
     this.kubernetes =
       config.kubernetes === undefined
@@ -164,8 +167,7 @@ export class ClusterNode {
       runFolder,
       log,
       metrics,
-      // While they are given, some families have theirs already and others not.
-      tunnelAddresses: () => (this.#isPartial ? [] : this.table.of(TUNNEL_OWNER).map(({ address }) => address)),
+      tunnelAddresses: () => this.#tunnelAddresses.list,
       changed: () => this.#standing.publish(),
       updated: () => void this.#giveTunnelAddresses(),
       failed: this.#failed,
@@ -209,8 +211,6 @@ export class ClusterNode {
       this.#takeOffOrphans(this.kubernetes.pods, signal);
     }
     repeat(POOL_LOOK, signal, () => this.#seeToPool(), this.#failed);
-    // Of a process that was killed meanwhile.
-    this.addresses.release(NEXT_TUNNEL_OWNER);
     void this.#announce(signal);
   }
 
@@ -238,8 +238,9 @@ export class ClusterNode {
     const problem = this.addresses.problem(this.pool);
     if (problem !== undefined) return [`${problem.sentence}. ${problem.remedy}`];
     // Once it serves it may lose them for a moment, and pods need not.
-    if (!this.#isAnnounced && this.table.of(TUNNEL_OWNER).length === 0) {
-      const why = this.#tunnelProblem === undefined ? "" : `: ${this.#tunnelProblem}`;
+    if (!this.#isAnnounced && !this.#tunnelAddresses.areThere) {
+      const { problem } = this.#tunnelAddresses;
+      const why = problem === undefined ? "" : `: ${problem}`;
       return [`Node "${config.node}" has no address of its own among the pods yet${why}`];
     }
     const { isolation } = network;
@@ -311,46 +312,7 @@ export class ClusterNode {
 
   async #giveTunnelAddresses(): Promise<void> {
     const families = this.network.picture.pools.get(this.pool)?.value.cidrs.length ?? 0;
-    const given = this.table.of(TUNNEL_OWNER);
-    const isWhole = given.length >= families && given.every(({ address }) => this.addresses.isHome(this.pool, address));
-    if (!this.#standing.isMember || this.#isGiving || isWhole || this.#misfit !== undefined) return;
-    try {
-      this.#isGiving = true;
-      // What a killed process was given of some families only, or is not the node's any more. Without any the node has no
-      // tunnels, so it leaves them when it is sure to be given others.
-      if (given.length > 0) {
-        await this.addresses.give(NEXT_TUNNEL_OWNER, { pool: this.pool });
-        for (const owner of [NEXT_TUNNEL_OWNER, TUNNEL_OWNER]) this.addresses.release(owner);
-      }
-      this.#isPartial = true;
-      await this.addresses.give(TUNNEL_OWNER, { pool: this.pool });
-      this.#isPartial = false;
-      this.#tunnelProblem = undefined;
-      this.network.update();
-      this.#standing.publish();
-    } catch (error) {
-      // The store that is away, and addresses that are used up, are told by STATUS.
-      if (error instanceof TryAgainError) {
-        this.#tunnelProblem = error.message;
-        this.#leaveTunnelAddresses();
-      } else this.#failed(error);
-    } finally {
-      this.#isGiving = false;
-      this.#isPartial = false;
-    }
-  }
-
-  /**
-   * Another node may wait for what these are of, and this one for what that has. Whoever has no pods needs no tunnels, so
-   * it goes first.
-   */
-  #leaveTunnelAddresses(): void {
-    const holders = this.table.holders();
-    if (holders.length === 0 || holders.some((owner) => owner !== TUNNEL_OWNER)) return;
-    this.addresses.release(TUNNEL_OWNER);
-    this.network.update();
-    this.#standing.publish();
-    this.#standing.tendSoon();
+    if (this.#standing.isMember && this.#misfit === undefined) await this.#tunnelAddresses.ensure(families);
   }
 
   /** Why no address of the pool is the node's to give, as far as that is known. */
