@@ -2,12 +2,13 @@
 
 import { Command } from "commander";
 import { readCall } from "../cni/dispatch.ts";
-import { parseArgs, parsePath } from "../cni/environment.ts";
+import { parseArgs, parsePath, type Variables } from "../cni/environment.ts";
 import { askAgent } from "../cni/resident.ts";
 import { resultJson } from "../cni/results/result.ts";
 import { type Attachment, attachmentVariables, cnitoolContainerId } from "../cni/runtime/attachment.ts";
 import { DEFAULT_CACHE_FOLDER, listCached, readCachedResult } from "../cni/runtime/cache.ts";
 import { DEFAULT_NETWORK_FOLDER, loadNetwork, type Network } from "../cni/runtime/network.ts";
+import type { RunPlugin } from "../cni/runtime/operations.ts";
 import {
   addNetwork,
   checkNetwork,
@@ -20,11 +21,14 @@ import {
 import { attachmentRequest } from "../cni/runtime/request.ts";
 import { pluginRunner } from "../cni/runtime/runner.ts";
 import { ConfigError } from "../core/errors.ts";
-import type { Call, ValidAttachment } from "../core/plugin.ts";
+import type { Call, Plugin, ValidAttachment } from "../core/plugin.ts";
 import type { Result } from "../core/result.ts";
+import { exists } from "../linux/libc-file.ts";
 import { closeNetns, openNetnsIfExists } from "../linux/netns.ts";
-import { DEFAULT_RUN_FOLDER, runFolder } from "../linux/run-folder.ts";
+import { DEFAULT_RUN_FOLDER, networksFolder, runFolder } from "../linux/run-folder.ts";
+import { clusterTypes } from "../plugins/types.ts";
 import { loadBuiltins } from "./builtins.ts";
+import { serveNetworks } from "./networks/in-process.ts";
 
 export const VARIABLES = `
 Variables:
@@ -173,15 +177,33 @@ function capabilityArgs(text: string | undefined): Record<string, unknown> {
 }
 
 async function runtime(): Promise<Runtime> {
+  const builtin = await loadBuiltins();
+  const agent = (type: string, env: Variables, stdin: string) => askAgent(runFolder(), type, env, stdin);
   return {
-    run: pluginRunner({
-      builtin: await loadBuiltins(),
-      agent: (type, env, stdin) => askAgent(runFolder(), type, env, stdin),
-      inherited: process.env,
-    }),
+    run: withPodNetworks(pluginRunner({ builtin, agent, inherited: process.env }), builtin),
     path: pluginFolders(),
     cacheFolder: cacheFolder(),
     warn,
+  };
+}
+
+/**
+ * The same, but for the cluster's plugin where pods may have further networks: what the agent leaves of them to the
+ * plugin's own process is done in this one.
+ */
+function withPodNetworks(usual: RunPlugin, builtin: (type: string) => Plugin | undefined): RunPlugin {
+  const folder = runFolder();
+  return (type, verb, env, stdin) => {
+    const plugin = clusterTypes.includes(type) && exists(networksFolder(folder)) ? builtin(type) : undefined;
+    if (plugin === undefined) return usual(type, verb, env, stdin);
+    const variables = { ...process.env, ...env };
+    const served = askAgent(folder, type, variables, stdin);
+    const course =
+      served === undefined
+        ? serveNetworks({ runFolder: folder, plugin, builtin, name: type, env: variables, stdin })
+        : { answer: served };
+    if ("answer" in course) return { ...course.answer, exitCode: course.answer.status };
+    return pluginRunner({ builtin: () => course.plugin, inherited: process.env })(type, verb, env, stdin);
   };
 }
 

@@ -8,7 +8,7 @@ import { exitNow } from "../linux/libc.ts";
 import { exists, writeText } from "../linux/libc-file.ts";
 import { networksFolder, runFolder } from "../linux/run-folder.ts";
 import { clusterTypes, EXECUTABLE, pluginTypes, typeAskedFor } from "../plugins/types.ts";
-import { loadBuiltin } from "./builtins.ts";
+import { loadBuiltin, loadBuiltins } from "./builtins.ts";
 
 /** What stood on standard input, or why it could not be read. */
 export interface Input {
@@ -46,8 +46,11 @@ async function withNetworks(plugin: Plugin, type: string | undefined, { text }: 
     return plugin;
   }
   const { serveNetworks } = await import("./networks/in-process.ts");
-  const options = { runFolder: folder, plugin, name: type ?? EXECUTABLE, env: process.env, stdin: text };
-  const course = await serveNetworks(options);
+  const builtin = await loadBuiltins();
+  const course = serveNetworks({
+    ...{ runFolder: folder, plugin, builtin, name: type ?? EXECUTABLE },
+    ...{ env: process.env, stdin: text },
+  });
   if ("plugin" in course) return course.plugin;
   const { status, stdout, stderr } = course.answer;
   writeText(1, stdout);

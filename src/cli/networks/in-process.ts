@@ -10,7 +10,6 @@ import { pluginRunner } from "../../cni/runtime/runner.ts";
 import type { CniVersion } from "../../cni/versions.ts";
 import type { Call, NetworkCall, Plugin } from "../../core/plugin.ts";
 import type { ResidentAnswer } from "../../core/resident.ts";
-import { loadBuiltins } from "../builtins.ts";
 import { askingFor, type NetworksAnswer, type Part } from "./parts.ts";
 import { withNetworks } from "./several.ts";
 import type { NetworkStatus } from "./status.ts";
@@ -23,13 +22,15 @@ export interface InProcessOptions {
   /** The cluster's plugin as it is without an agent, and the name that it is called by. */
   readonly plugin: Plugin;
   readonly name: string;
+  /** The plugins of this process. */
+  readonly builtin: (type: string) => Plugin | undefined;
   readonly env: Variables;
   readonly stdin: string;
 }
 
-/** How a call of the cluster's plugin is served here. */
-export async function serveNetworks(options: InProcessOptions): Promise<Course> {
-  const { runFolder, plugin, name, env, stdin } = options;
+/** How a call of the cluster's plugin is served here, that the agent has left to this process. */
+export function serveNetworks(options: InProcessOptions): Course {
+  const { runFolder, plugin, builtin, name, env, stdin } = options;
   const ask = (part: Part, verb: string, status?: readonly NetworkStatus[]) =>
     askAgent(runFolder, name, { ...env, CNI_COMMAND: verb }, askingFor(stdin, part, status));
   let networks: NetworksAnswer["networks"] = [];
@@ -41,7 +42,7 @@ export async function serveNetworks(options: InProcessOptions): Promise<Course> 
     ({ networks } = JSON.parse(answer.stdout) as NetworksAnswer);
   }
   const run = pluginRunner({
-    builtin: await loadBuiltins(),
+    builtin,
     agent: (type, variables, input) => askAgent(runFolder, type, variables, input),
     inherited: env,
   });
