@@ -5,6 +5,9 @@ import { DOCUMENT_VERSION } from "../src/core/cluster.ts";
 
 type Documents = ReturnType<typeof clusterStore>;
 
+/** The network of all blocks; that of a Kubernetes' services is beside it. */
+export const POOL = "10.128.0.0/9";
+
 /** A node with a block, in the fabric's own network and never heard of. */
 export async function addNode(store: Documents, number: number): Promise<void> {
   const name = nodeName(number);
@@ -21,9 +24,9 @@ export async function addNode(store: Documents, number: number): Promise<void> {
   await addBlock(store, number, number);
 }
 
-/** A block of such a node; each number stands for one of 10.0.0.0/8. */
+/** A block of such a node; each number stands for one of {@link POOL}. */
 export async function addBlock(store: Documents, node: number, block: number): Promise<void> {
-  const cidr = `10.${block >> 10}.${(block >> 2) & 0xff}.${(block & 3) << 6}/26`;
+  const cidr = `10.${128 + (block >> 10)}.${(block >> 2) & 0xff}.${(block & 3) << 6}/26`;
   await store.blocks.create(cidr.replace("/", "-"), {
     version: DOCUMENT_VERSION,
     pool: "default",

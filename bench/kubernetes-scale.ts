@@ -7,10 +7,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { VXLAN_LINK } from "../src/modes/mode.ts";
 import { type Cluster, startCluster } from "../test/kubernetes/cluster.ts";
-import { agentsReady, install, NAMESPACE } from "../test/kubernetes/installed.ts";
+import { agentsReady, installText, NAMESPACE, printed } from "../test/kubernetes/installed.ts";
 import { until } from "../test/kubernetes/until.ts";
 import type { Worker } from "../test/kubernetes/worker.ts";
 import { memoryOf, processorTime } from "./cluster.ts";
+import { POOL } from "./documents.ts";
 
 export interface ScaleTask {
   /** The folder of Kubernetes' programs. */
@@ -34,9 +35,12 @@ const CHANGES = 50;
 const IDLE_S = 60;
 /** Milliseconds in which what an agent does once is done. */
 const REST = 5000;
-const NODE = "node1";
+/** The others are called node1 and so on. */
+const NODE = "here";
+/** How many there are at first. */
+const FEW = 10;
 
-/** Measures an agent that is alone, and one that starts among so many nodes. */
+/** Measures an agent among ten nodes, and one that starts among so many. */
 export async function measureScale({ programs, nodes, say }: ScaleTask): Promise<void> {
   const cluster = await startCluster({
     name: `scale${process.pid}`,
@@ -44,12 +48,13 @@ export async function measureScale({ programs, nodes, say }: ScaleTask): Promise
     nodes: [{ name: NODE, subnet: "rack1" }],
   });
   try {
-    await install(cluster, "--mode", "vxlan", "--subnet", "10.0.0.0/8");
+    await installText(cluster, await printed("--mode", "vxlan", "--subnet", POOL));
     // It would give up nodes that Kubernetes has not.
     await cluster.kubectl("scale", "deployment/tendril-controller", `--namespace=${NAMESPACE}`, "--replicas=0");
     await agentsReady(cluster);
-    await measure(cluster, 1, say);
-    await write(cluster, "nodes", 1, nodes);
+    await write(cluster, "nodes", 1, FEW);
+    await measure(cluster, FEW, say);
+    await write(cluster, "nodes", FEW, nodes);
     await cluster.kubectl("delete", "pods", `--namespace=${NAMESPACE}`, "--selector=app.kubernetes.io/component=agent");
     await measure(cluster, nodes, say);
   } finally {
@@ -92,7 +97,8 @@ async function write(cluster: Cluster, what: "nodes" | "changes", from: number, 
 async function taken({ control }: Cluster, worker: Worker): Promise<Taken> {
   const inside = (await worker.output(["pgrep", "--full", "^/usr/bin/tendril agent"])).trim();
   const pid = hostPid(inside);
-  const sockets = await worker.output(["ss", "-tinpOH", "dport", "=", ":6443"]);
+  // By the service of the API server, whose port is not the server's own.
+  const sockets = await worker.output(["ss", "-tinpOH", "dport", "=", ":443"]);
   const own = sockets.split("\n").filter((line) => line.includes(`pid=${inside},`));
   if (own.length === 0) throw new Error(`The agent has no connection to ${control.kubeconfig}: ${sockets}`);
   const sum = (field: string) =>
@@ -111,7 +117,7 @@ function hostPid(inside: string): number {
     if (!/^\d+$/.test(pid)) return false;
     const status = readIfThere(`/proc/${pid}/status`);
     const numbers = /^NSpid:\s+(.*)$/m.exec(status)?.[1]?.split("\t") ?? [];
-    return numbers.length > 2 && numbers[1] === inside && /^Name:\s+tendril$/m.test(status);
+    return numbers[1] === inside && /^Name:\s+tendril$/m.test(status);
   });
   if (found === undefined) throw new Error(`There is no process ${inside} of the node`);
   return Number(found);

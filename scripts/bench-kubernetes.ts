@@ -39,8 +39,8 @@ async function main(): Promise<number> {
     return 1;
   }
   const nodes = options.nodes === undefined ? undefined : Number(options.nodes);
-  if (nodes !== undefined && !(Number.isInteger(nodes) && nodes > 1 && nodes <= 10_000)) {
-    console.error("--nodes must be a whole number from 2 to 10,000");
+  if (nodes !== undefined && !(Number.isInteger(nodes) && nodes > 10 && nodes <= 10_000)) {
+    console.error("--nodes must be a whole number from 11 to 10,000");
     return 1;
   }
   const say = (line: string) => console.log(line);

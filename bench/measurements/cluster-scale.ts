@@ -16,7 +16,7 @@ import { inNetns } from "../../src/linux/netns.ts";
 import { ROUTE_PROTOCOL } from "../../src/modes/mode.ts";
 import { openStore } from "../../src/store/open.ts";
 import { makeFabric, memoryOf, processorTime, untilReady } from "../cluster.ts";
-import { addBlock, addNode } from "../documents.ts";
+import { addBlock, addNode, POOL } from "../documents.ts";
 import { type BenchHost, startAgent } from "../host.ts";
 import { type Bench, type Comparison, count, type Measurement, type Sample } from "../measurement.ts";
 
@@ -80,7 +80,7 @@ async function measure(bench: Bench, nodes: number): Promise<Measured> {
   const store = clusterStore(raw, () => {});
   await store.pools.create("default", {
     version: DOCUMENT_VERSION,
-    cidrs: ["10.0.0.0/8"],
+    cidrs: [POOL],
     blockBits: { ipv4: 26, ipv6: 122 },
     nodeSelector: {},
     excluded: [],
@@ -92,7 +92,7 @@ async function measure(bench: Bench, nodes: number): Promise<Measured> {
     network: host.network,
     store: `dir:${folder}`,
     mode: "vxlan",
-    subnet: ["10.0.0.0/8"],
+    subnet: [POOL],
   };
   const begun = performance.now();
   const agent = startAgent(bench.resident.agent ?? "", host, { ...config, addresses: [`${address}/16`] });
