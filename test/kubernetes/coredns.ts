@@ -86,3 +86,48 @@ export function coreDns(families: readonly Family[], replicas = 1): object[] {
     },
   ];
 }
+
+/** Where pods ask the cache of their own node, whichever that is: an address that each node has for itself. */
+export const NODE_LOCAL: Readonly<Record<Family, string>> = { 4: "169.254.20.10", 6: "fd00:169:254:20::10" };
+
+/** Caches on all nodes, in the nodes' network, before a server of cluster DNS. @see NodeLocal DNSCache of Kubernetes */
+export function nodeLocalDns(address: string, server: string): object[] {
+  const metadata = { name: "node-local-dns", namespace: NAMESPACE };
+  const labels = { "k8s-app": "node-local-dns" };
+  const corefile = `
+cluster.local:53 {
+  bind ${address}
+  errors
+  cache 5
+  forward . ${server}
+}
+`;
+  return [
+    { apiVersion: "v1", kind: "ConfigMap", metadata, data: { Corefile: corefile } },
+    {
+      apiVersion: "apps/v1",
+      kind: "DaemonSet",
+      metadata: { ...metadata, labels },
+      spec: {
+        selector: { matchLabels: labels },
+        template: {
+          metadata: { labels },
+          spec: {
+            hostNetwork: true,
+            dnsPolicy: "Default",
+            tolerations: [{ operator: "Exists" }],
+            containers: [
+              {
+                name: "cache",
+                image: COREDNS,
+                args: ["-conf", "/etc/coredns/Corefile"],
+                volumeMounts: [{ name: "config", mountPath: "/etc/coredns", readOnly: true }],
+              },
+            ],
+            volumes: [{ name: "config", configMap: { name: metadata.name } }],
+          },
+        },
+      },
+    },
+  ];
+}

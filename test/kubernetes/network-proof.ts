@@ -3,7 +3,7 @@
 import { expect } from "bun:test";
 import { hostnameAt, type Pod, podsOf, type Service } from "./asking.ts";
 import type { Cluster } from "./cluster.ts";
-import { coreDns } from "./coredns.ts";
+import { coreDns, NODE_LOCAL, nodeLocalDns } from "./coredns.ts";
 import { answersAt, type Datagram, datagramsAt, inPod, onNode, outside, type Place, runAt, url } from "./places.ts";
 import { until } from "./until.ts";
 import { PORTS, workloads } from "./workloads.ts";
@@ -146,11 +146,29 @@ export function provesNetwork(test: Test, cluster: () => Promise<Cluster>): void
       await expect(up.exec(metadata.name, [...connect, "nobody.default.svc:80"])).rejects.toThrow("DNS");
     }
     const [server = ""] = await addressesOf(up, "kube-dns", "kube-system");
-    const asked = await runAt(await inPod(up, web[0] as Pod), [
-      ...[process.execPath, "-e", RESOLVE, server, "web-headless.default.svc.cluster.local"],
-    ]);
-    expect(asked.stderr).toBe("");
-    expect(JSON.parse(asked.stdout)).toEqual(web.flatMap(({ status }) => status.podIPs.map(({ ip }) => ip)).sort());
+    expect(await resolved(up, web[0] as Pod, server)).toEqual(addressesOfPods(web));
+  });
+
+  test("names by a cache on the pod's own node, at an address that every node has", async () => {
+    const { up, web } = await facts();
+    const [server = ""] = await addressesOf(up, "kube-dns", "kube-system");
+    const address = NODE_LOCAL[up.families[0] ?? 4];
+    for (const { output } of up.nodes()) await output(["ip", "address", "add", address, "dev", "lo"]);
+    await up.apply(nodeLocalDns(address, server));
+    await up.kubectl("rollout", "status", "daemonset/node-local-dns", "--namespace=kube-system", ROLLOUT);
+    for (const pod of web) {
+      await until(`${pod.metadata.name} is answered`, async () => (await resolved(up, pod, address)).length > 0);
+      expect(await resolved(up, pod, address)).toEqual(addressesOfPods(web));
+    }
+    // It is the node's own: without it only that node's pods have no answer.
+    const [alone] = web as [Pod];
+    await up
+      .node(alone.spec.nodeName)
+      .output(["ip", "address", "del", `${address}/${up.families[0] === 6 ? 128 : 32}`, "dev", "lo"]);
+    const answers = await Promise.all(
+      web.map(async (pod) => [pod.spec.nodeName, (await resolved(up, pod, address)).length > 0]),
+    );
+    expect(answers).toEqual(web.map(({ spec }) => [spec.nodeName, spec.nodeName !== alone.spec.nodeName]));
   });
 
   test("what leaves the cluster comes from its node", async () => {
@@ -183,11 +201,23 @@ export function provesNetwork(test: Test, cluster: () => Promise<Cluster>): void
 }
 
 /** A name's addresses by a name server, in both families, as JSON. */
+async function resolved(up: Cluster, pod: Pod, server: string): Promise<string[]> {
+  const name = "web-headless.default.svc.cluster.local";
+  const asked = await runAt(await inPod(up, pod), [process.execPath, "-e", RESOLVE, server, name]);
+  expect(asked.stderr).toBe("");
+  return JSON.parse(asked.stdout) as string[];
+}
+
+function addressesOfPods(pods: readonly Pod[]): string[] {
+  return pods.flatMap(({ status }) => status.podIPs.map(({ ip }) => ip)).sort();
+}
+
 const RESOLVE = `
 const { Resolver } = await import("node:dns/promises");
 const [server, name] = process.argv.slice(1);
 const resolver = new Resolver();
 resolver.setServers([server]);
+setTimeout(() => { console.log("[]"); process.exit(); }, 5000).unref();
 const found = await Promise.all([resolver.resolve4(name), resolver.resolve6(name)].map((asked) => asked.catch(() => [])));
 console.log(JSON.stringify(found.flat().sort()));
 `;

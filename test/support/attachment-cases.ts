@@ -262,13 +262,13 @@ export const attachmentCases: readonly AttachmentCase[] = [
   },
   {
     name: "firewall that keeps bridges apart",
-    steps: { add: 11, del: 3 },
+    steps: { add: 11, del: 2 },
     below: (host) => bridge({ isGateway: true, ipam: hostLocal(host, V4, V6) }),
     config: () => firewall({ ingressPolicy: "same-bridge" }),
   },
   {
     name: "firewall that isolates, where there is iptables",
-    steps: { add: 14, del: 4 },
+    steps: { add: 14, del: 2 },
     need: program("iptables-nft"),
     given: ({ netns }) => {
       netns.sh("iptables-nft -P FORWARD DROP && ip6tables-nft -P FORWARD DROP");
@@ -278,13 +278,13 @@ export const attachmentCases: readonly AttachmentCase[] = [
   },
   {
     name: "portmap after bridge, dual stack",
-    steps: { add: 16, del: 9 },
+    steps: { add: 16, del: 4 },
     below: (host) => bridge({ isGateway: true, ipam: hostLocal(host, V4, V6) }),
     config: () => portmap({}),
   },
   {
     name: "portmap with conditions and without snat",
-    steps: { add: 14, del: 9 },
+    steps: { add: 14, del: 4 },
     below: (host) => bridge({ isGateway: true, ipam: hostLocal(host, V4, V6) }),
     config: () =>
       portmap({ snat: false, conditionsV4: ["!", "-s", "10.0.0.0/8"], conditionsV6: ["ip6 saddr fd00::/8"] }),
