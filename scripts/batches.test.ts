@@ -8,6 +8,7 @@ const FILES = {
   "good.test.ts": `test("one", () => {}); test.skip("two", () => {});`,
   "bad.test.ts": `test("three", () => { console.log("said"); expect(1).toBe(2); });`,
   "broken.test.ts": `throw new Error("cannot be loaded");`,
+  "none.test.ts": `export {};`,
   "hook.test.ts": `test("four", () => {}); afterAll(() => { throw new Error("left behind"); });`,
 };
 
@@ -57,6 +58,11 @@ test("a file that cannot be loaded is a failure, and so is what a hook finds", a
   const hook = await runOf(["hook.test.ts"]);
   expect(hook.outcomes).toMatchObject([{ failed: 1 }]);
   expect(hook.outcomes[0]?.failures.join()).toContain("left behind");
+});
+
+test("files without a test are nothing", async () => {
+  const { outcomes } = await runOf(["none.test.ts"]);
+  expect(outcomes).toEqual([{ suite: "mine", passed: 0, failed: 0, skipped: 0, failures: [], skips: [] }]);
 });
 
 test("no batch is nothing", async () => {
