@@ -87,23 +87,19 @@ export function coreDns(families: readonly Family[], replicas = 1): object[] {
   ];
 }
 
-/** Where pods ask the cache of their own node, whichever that is: an address that each node has for itself. */
+/** Where pods ask the name server of their own node, whichever that is: an address that each node has for itself. */
 export const NODE_LOCAL: Readonly<Record<Family, string>> = { 4: "169.254.20.10", 6: "fd00:169:254:20::10" };
 
-/** Caches on all nodes, in the nodes' network, before a server of cluster DNS. @see NodeLocal DNSCache of Kubernetes */
-export function nodeLocalDns(address: string, server: string): object[] {
+/**
+ * Name servers on all nodes, in the nodes' network, beside those of {@link coreDns}. Each answers at all of its node's
+ * addresses. @see NodeLocal DNSCache of Kubernetes
+ */
+export function nodeLocalDns(): object[] {
   const metadata = { name: "node-local-dns", namespace: NAMESPACE };
-  const labels = { "k8s-app": "node-local-dns" };
-  const corefile = `
-cluster.local:53 {
-  bind ${address}
-  errors
-  cache 5
-  forward . ${server}
-}
-`;
+  const labels = { "k8s-app": metadata.name };
+  const data = { Corefile: "cluster.local:53 {\n  errors\n  kubernetes cluster.local\n  cache 5\n}\n" };
   return [
-    { apiVersion: "v1", kind: "ConfigMap", metadata, data: { Corefile: corefile } },
+    { apiVersion: "v1", kind: "ConfigMap", metadata, data },
     {
       apiVersion: "apps/v1",
       kind: "DaemonSet",
@@ -113,12 +109,13 @@ cluster.local:53 {
         template: {
           metadata: { labels },
           spec: {
+            serviceAccountName: NAME,
             hostNetwork: true,
             dnsPolicy: "Default",
             tolerations: [{ operator: "Exists" }],
             containers: [
               {
-                name: "cache",
+                name: metadata.name,
                 image: COREDNS,
                 args: ["-conf", "/etc/coredns/Corefile"],
                 volumeMounts: [{ name: "config", mountPath: "/etc/coredns", readOnly: true }],
