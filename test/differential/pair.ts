@@ -88,8 +88,10 @@ export async function look({ host, container }: Machine): Promise<Sight> {
   let pause = 50;
   for (;;) {
     const [onHost, inContainer] = await Promise.all([dump(host.netns.netns), dump(container.namespace.netns)]);
-    if (settled || performance.now() > deadline) return { onHost, inContainer };
-    settled = isSettled(onHost) && isSettled(inContainer);
+    const isSo = isSettled(onHost) && isSettled(inContainer);
+    // What is told is at rest itself, too: a link that had no carrier may have got one since the look before.
+    if ((isSo && settled) || performance.now() > deadline) return { onHost, inContainer };
+    settled = isSo;
     pause *= 2;
     if (!settled) await Bun.sleep(pause);
   }
