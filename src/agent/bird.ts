@@ -17,6 +17,7 @@
 
 import { fileErrorCode, readTextIfExists, removeFileIfExists, writeFileAtomic } from "../linux/file.ts";
 import { closeFile, O_CREAT, O_TRUNC, O_WRONLY, openFile } from "../linux/libc-file.ts";
+import { readProcessFile } from "../linux/process-file.ts";
 import { askBird, BirdError } from "./bird-control.ts";
 import { type BirdSession, parseSessions } from "./bird-status.ts";
 
@@ -295,7 +296,7 @@ interface Running {
 
 /** The words of a process's command line; undefined when it is gone, or has ended and nobody has asked how. */
 function commandOf(pid: number): string[] | undefined {
-  const words = readTextIfExists(`/proc/${pid}/cmdline`)?.split("\0");
+  const words = readProcessFile(pid, "cmdline")?.split("\0");
   return words === undefined || words[0] === "" ? undefined : words;
 }
 

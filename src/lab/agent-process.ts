@@ -1,9 +1,10 @@
 /** The agents of a lab's nodes as processes: each in its node's namespace and a session of its own. */
 
-import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { TendrilError } from "../core/errors.ts";
 import { readTextIfExists, removeFileIfExists, writeFileAtomic } from "../linux/file.ts";
 import { closeNetns, inNetns, namedNetnsPath, openNetns } from "../linux/netns.ts";
+import { readProcessFile } from "../linux/process-file.ts";
 import { agentConfigPath, writeAgentConfig } from "./agent-config.ts";
 import { nodeEnvironment } from "./attachment.ts";
 import type { LabNode } from "./lab.ts";
@@ -80,8 +81,9 @@ export function resumeAgent(lab: string, node: string): void {
 export function agentProcess(lab: string, node: string): AgentProcess {
   const pid = agentPid(lab, node);
   if (pid === undefined) return "stopped";
-  const state = /^State:\s+(\S)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  return state === "T" ? "paused" : "running";
+  const status = readProcessFile(pid, "status");
+  if (status === undefined) return "stopped";
+  return /^State:\s+T/m.test(status) ? "paused" : "running";
 }
 
 /** The process of a node's agent; undefined when it has ended. */
