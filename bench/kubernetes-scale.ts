@@ -3,8 +3,9 @@
  * real, with all that a node has; the others are documents.
  */
 
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { readProcessFile } from "../src/linux/process-file.ts";
 import { VXLAN_LINK } from "../src/modes/mode.ts";
 import { type Cluster, startCluster } from "../test/kubernetes/cluster.ts";
 import { agentsReady, installText, NAMESPACE, printed } from "../test/kubernetes/installed.ts";
@@ -115,21 +116,12 @@ async function taken({ control }: Cluster, worker: Worker): Promise<Taken> {
 function hostPid(inside: string): number {
   const found = readdirSync("/proc").find((pid) => {
     if (!/^\d+$/.test(pid)) return false;
-    const status = readIfThere(`/proc/${pid}/status`);
+    const status = readProcessFile(Number(pid), "status") ?? "";
     const numbers = /^NSpid:\s+(.*)$/m.exec(status)?.[1]?.split("\t") ?? [];
     return numbers[1] === inside && /^Name:\s+tendril$/m.test(status);
   });
   if (found === undefined) throw new Error(`There is no process ${inside} of the node`);
   return Number(found);
-}
-
-/** Processes come and go. */
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 function difference(now: Taken, before: Taken): Taken {

@@ -1,8 +1,8 @@
 /** Runs test files in batches, several side by side, each by a process on a network of its own. */
 
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { failuresIn, readReport, type Tally } from "./report.ts";
+import { failuresIn, readLeft, readReport, type Tally } from "./report.ts";
 
 /** Files that one process runs. */
 export interface Batch {
@@ -97,10 +97,10 @@ async function run(
   const exitCode = await child.exited;
   const all = Buffer.concat(printed);
   if (!isAlone) output(all);
-  const report = read(`${path}.xml`);
+  const report = readLeft(`${path}.xml`);
   // Files whose tests are all left to the virtual machine end well, without a report.
   const tally = exitCode === 0 && report === "" ? NOTHING : readReport(report);
-  return outcomeOf(suite, { exitCode, output: all.toString(), tally, skips: read(`${path}.skips`) });
+  return outcomeOf(suite, { exitCode, output: all.toString(), tally, skips: readLeft(`${path}.skips`) });
 }
 
 const NOTHING: Tally = { passed: 0, failed: 0, skipped: 0 };
@@ -128,12 +128,4 @@ export function outcomeOf(suite: string, { exitCode, output, tally: counted, ski
 
 function tailOf(output: string): string {
   return output.trim().split("\n").slice(-20).join("\n");
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }

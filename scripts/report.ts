@@ -1,5 +1,16 @@
 /** What Bun's tests come to, by their report in JUnit's format and by what they print. */
 
+import { readFileSync } from "node:fs";
+
+/** What a run has left in a file; empty where it has come to no end. */
+export function readLeft(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
 export interface Tally {
   passed: number;
   failed: number;

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { presentFeatures } from "../../test/support/kernel.ts";
 import { IN_VM } from "../../test/support/vm.ts";
-import { filesWith } from "../report.ts";
+import { filesWith, readLeft } from "../report.ts";
 import { ANSWERS, runInVm, type VmParts } from "./machine.ts";
 
 /** After how long a machine is taken to hang. Its processor is emulated, and others may want the host's. */
@@ -97,8 +97,8 @@ export async function runVmSuite({ vm, root, files, environment, cache, output, 
     );
     return {
       ok: statuses.every((status) => status === 0),
-      reports: batches.map((_, i) => read(join(answers, reportOf(i)))),
-      skips: batches.map((_, i) => read(join(answers, skipsOf(i)))).join(""),
+      reports: batches.map((_, i) => readLeft(join(answers, reportOf(i)))),
+      skips: batches.map((_, i) => readLeft(join(answers, skipsOf(i)))).join(""),
     };
   } finally {
     rmSync(answers, { recursive: true, force: true });
@@ -119,7 +119,7 @@ function withTests(
     { cwd: root, env: variables, stdout: "ignore", stderr: "pipe" },
   );
   if (exitCode !== 0) throw new Error(`The tests for the virtual machine cannot be listed: ${stderr.toString()}`);
-  const found = filesWith(read(report), IN_VM);
+  const found = filesWith(readLeft(report), IN_VM);
   return files.filter((file) => found.has(file));
 }
 
@@ -171,12 +171,4 @@ function byBatch(output: (bytes: Uint8Array) => void) {
 
 function quote(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }

@@ -9,6 +9,7 @@ import { ACCEPTED_MARK, MARK_ACCEPTED, UNMARK_ACCEPTED, verdict } from "../core/
 import { type Cidr, cidrContains, formatCidr, networkOf, parseCidr } from "../core/cidr.ts";
 import { clusterNodesSet, clusterSet, INET, masqueradedSet } from "../core/cluster-tables.ts";
 import { compareIp, type Family, familyOf, withoutLength } from "../core/ip.ts";
+import { iptablesForwardChains } from "../core/iptables-chains.ts";
 import type { NftChain, NftRule, NftSet, NftStatement } from "../core/nftables.ts";
 import type { NftElementResource, NftPartChain, NftTableResource, Resource, SysctlResource } from "../core/plan.ts";
 import { planPodGuard } from "../core/pod-guard.ts";
@@ -150,9 +151,7 @@ const MASQUERADE_CHAIN = base(
 );
 
 /** Where the mark is asked for. */
-const IPTABLES_CHAINS = (["ip", "ip6"] as const).flatMap((family) =>
-  ["FORWARD", ADMIN_CHAIN].map((name) => ({ family, table: "filter", name })),
-);
+const IPTABLES_CHAINS = (["ip", "ip6"] as const).flatMap((family) => iptablesForwardChains(family, ADMIN_CHAIN));
 
 const FORWARD_CHAINS = [
   base("cluster-forward-begin", { type: "filter", hook: "forward", priority: "filter - 11" }, [[UNMARK_ACCEPTED]]),

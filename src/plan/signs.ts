@@ -1,6 +1,7 @@
 /** By what one sees in the kernel's notifications whether they are about what is wanted. */
 
 import { canonicalAddress } from "../core/ip.ts";
+import { iptablesForwardChains } from "../core/iptables-chains.ts";
 import type { NftChain } from "../core/nftables.ts";
 import type { Resource } from "../core/plan.ts";
 
@@ -50,8 +51,7 @@ export class Signs {
 function awaitedBy(resource: Resource): Pick<NftChain, "family" | "table" | "name">[] {
   if (resource.kind === "nft-table") return [...(resource.beside ?? [])];
   if (resource.kind !== "nft-iptables") return [];
-  const { family, adminChain } = resource;
-  return ["FORWARD", adminChain].map((name) => ({ family, table: "filter", name }));
+  return iptablesForwardChains(resource.family, resource.adminChain);
 }
 
 function signsOf(resource: Resource): string[] {

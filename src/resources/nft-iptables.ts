@@ -8,6 +8,7 @@
  * @see iptables(8), xtables-nft(8)
  */
 
+import { IPTABLES_FORWARD, IPTABLES_TABLE } from "../core/iptables-chains.ts";
 import type { NftRule } from "../core/nftables.ts";
 import type { NftIptablesResource } from "../core/plan.ts";
 import type { NetlinkSocket } from "../linux/netlink/socket.ts";
@@ -25,8 +26,6 @@ import type { Kernel } from "./kernel.ts";
 import { addAdminChainCommand, createAdminChain, deleteAdminChain } from "./nft-admin-chain.ts";
 import { commandIn, type Naming, type ResourceKind } from "./resource.ts";
 
-const TABLE = "filter";
-const FORWARD = "FORWARD";
 /** The chain of ours in their table. iptables takes 28 characters. */
 const OWN = "TENDRIL-FORWARD";
 
@@ -49,7 +48,7 @@ export const nftIptables: ResourceKind<NftIptablesResource> = {
     const asks = state.rules.findIndex((rule) => isJump(rule, adminChain));
     const lost = (what: string, chain: string) => `the ${what} is gone from chain "${chain}" of iptables (${family})`;
     return [
-      ...(state.jumps.length === 0 ? [lost(`jump to "${OWN}"`, FORWARD)] : []),
+      ...(state.jumps.length === 0 ? [lost(`jump to "${OWN}"`, IPTABLES_FORWARD)] : []),
       ...(accepts < 0 ? [lost(`rule that accepts mark ${hex(mark)}`, OWN)] : []),
       ...(asks < 0 || (accepts >= 0 && asks > accepts) ? [lost(`jump to "${adminChain}"`, OWN)] : []),
     ];
@@ -71,14 +70,14 @@ interface State {
 }
 
 function read(socket: NetlinkSocket, { family, adminChain }: NftIptablesResource): State {
-  const forward = findChain(socket, chainOf(family, FORWARD));
+  const forward = findChain(socket, chainOf(family, IPTABLES_FORWARD));
   const admin = findChain(socket, chainOf(family, adminChain));
   if (forward === undefined && admin === undefined) return { forward, admin, own: undefined, jumps: [], rules: [] };
   return {
     forward,
     admin,
     own: findChain(socket, chainOf(family, OWN)),
-    jumps: listRules(socket, chainOf(family, FORWARD)).filter((rule) => isJump(rule, OWN)),
+    jumps: listRules(socket, chainOf(family, IPTABLES_FORWARD)).filter((rule) => isJump(rule, OWN)),
     rules: listRules(socket, chainOf(family, OWN)),
   };
 }
@@ -95,7 +94,7 @@ function additions({ family, adminChain, mark }: NftIptablesResource, state: Sta
     ...(state.forward === undefined
       ? [
           createChain({
-            ...chainOf(family, FORWARD),
+            ...chainOf(family, IPTABLES_FORWARD),
             base: { type: "filter", hook: "forward", priority: "filter", policy: "accept" },
           }),
         ]
@@ -108,7 +107,9 @@ function additions({ family, adminChain, mark }: NftIptablesResource, state: Sta
     ...(state.rules.some((rule) => isAccept(rule, mark))
       ? []
       : [addExpressions(own, [hasMark(mark), COUNTER, ACCEPT])]),
-    ...(state.jumps.length > 0 ? [] : [addExpressions(ruleChain(family, FORWARD), [COUNTER, jump(OWN)], "start")]),
+    ...(state.jumps.length > 0
+      ? []
+      : [addExpressions(ruleChain(family, IPTABLES_FORWARD), [COUNTER, jump(OWN)], "start")]),
   ];
 }
 
@@ -135,11 +136,11 @@ function removeWay(resource: NftIptablesResource, kernel: Kernel): void {
 }
 
 function chainOf(family: NftIptablesResource["family"], name: string): ChainName {
-  return { family, table: TABLE, name };
+  return { family, table: IPTABLES_TABLE, name };
 }
 
 function ruleChain(family: NftIptablesResource["family"], chain: string): Pick<NftRule, "family" | "table" | "chain"> {
-  return { family, table: TABLE, chain };
+  return { family, table: IPTABLES_TABLE, chain };
 }
 
 const COUNTER: Expression = { name: "counter", data: {} };
@@ -213,15 +214,15 @@ function describe({ where, family, adminChain, mark }: NftIptablesResource, nami
     `${tool} -N ${OWN}`,
     `${tool} -A ${OWN} -j ${adminChain}`,
     `${tool} -A ${OWN} -m mark --mark ${hex(mark)}/${hex(mark)} -j ACCEPT`,
-    `${tool} -I ${FORWARD} -j ${OWN}`,
+    `${tool} -I ${IPTABLES_FORWARD} -j ${OWN}`,
   ];
-  const isThere = `nft list chain ${family} ${TABLE} ${FORWARD} >/dev/null 2>&1`;
+  const isThere = `nft list chain ${family} ${IPTABLES_TABLE} ${IPTABLES_FORWARD} >/dev/null 2>&1`;
   return [commandIn(where, `if ${isThere}; then ${commands.join("; ")}; fi`, naming)];
 }
 
 function describeRemoval({ where, family }: NftIptablesResource, naming: Naming): string[] {
   const tool = family === "ip" ? "iptables" : "ip6tables";
-  return [`${tool} -D ${FORWARD} -j ${OWN}`, `${tool} -F ${OWN}`, `${tool} -X ${OWN}`].map((command) =>
+  return [`${tool} -D ${IPTABLES_FORWARD} -j ${OWN}`, `${tool} -F ${OWN}`, `${tool} -X ${OWN}`].map((command) =>
     commandIn(where, command, naming),
   );
 }
