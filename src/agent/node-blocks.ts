@@ -134,8 +134,17 @@ export class NodeBlocks {
       return value.node === NOBODY && value.pool === pool.name ? { node, epoch } : undefined;
     });
     if (!isTaken || before === undefined) return false;
-    // What the table has of it is of a time before others gave addresses of it.
-    const former = this.#holdings.table.removeBlock(name);
+    // What the table has of it, or apart from it, is of a time before others gave addresses of it.
+    const { table } = this.#holdings;
+    const { lent } = before;
+    const isFormer = ({ block }: BlockCount) => {
+      const apart = apartOf(block);
+      return block === name || (apart?.block === name && lent[apart.address] !== node);
+    };
+    const former = table
+      .blocks()
+      .filter(isFormer)
+      .flatMap(({ block }) => table.removeBlock(block));
     this.#add(name, pool.value, before);
     await this.#lose(former);
     return true;
@@ -219,6 +228,10 @@ export class NodeBlocks {
     const { node } = this.#holdings.membership;
     const document = documents.get(block) ?? (await this.#claimAgain(block, pool));
     if (document?.value.node !== node || !(await this.#confirm(document))) return false;
+    // What a pod has of it is in nobody else's hands, unless this node has taken it over without hearing that it has.
+    const { lent, reserved } = document.value;
+    const isElsewhere = (address: string) => lent[address] !== undefined || reserved?.[address] !== undefined;
+    await this.#lose(this.#holdings.table.withdraw(block, isElsewhere));
     for (const address of this.#holdings.table.withheld(block)) {
       const isUnknown = ({ node: blockNode, offered, lent, reserved }: BlockRecord) =>
         blockNode === node &&

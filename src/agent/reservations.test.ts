@@ -6,27 +6,46 @@ import { type ClusterStore, clusterStore } from "../cluster/cluster-store.ts";
 import { Reclaim } from "../cluster/reclaim.ts";
 import { type BlockRecord, DOCUMENT_VERSION, poolDocuments } from "../core/cluster.ts";
 import { AddressTable } from "../ipam/cluster/address-table.ts";
-import type { Revision } from "../store/store.ts";
+import { type Listing, type Revision, StoreUnavailableError } from "../store/store.ts";
 import { Addresses } from "./addresses.ts";
 import { Membership } from "./membership.ts";
 
 const GRACE = 1000;
 
-/** A store in which an update of a block can be on its way for long. */
+/** A store in which a request about blocks can be on its way for long, or get no answer. */
 class SlowStore extends MemoryStore {
-  /** Set, the next update of a block waits for it. */
-  held: Promise<void> | undefined;
-  /** Told when an update has begun to wait. */
-  waits: () => void = () => {};
+  /** The next one of its kind waits. */
+  slow: { readonly what: "update" | "list"; readonly until: Promise<void>; readonly waits: () => void } | undefined;
+  /** Set, the next update is carried out, and its answer lost. */
+  isMute = false;
 
   override async update(kind: string, name: string, value: unknown, revision: Revision): Promise<Revision> {
-    const { held } = this;
-    if (kind === "blocks" && held !== undefined) {
-      this.held = undefined;
-      this.waits();
-      await held;
-    }
-    return super.update(kind, name, value, revision);
+    await this.#pass("update", kind);
+    const updated = await super.update(kind, name, value, revision);
+    if (kind !== "blocks" || !this.isMute) return updated;
+    this.isMute = false;
+    throw new StoreUnavailableError("no answer");
+  }
+
+  override async list(kind: string): Promise<Listing> {
+    await this.#pass("list", kind);
+    return super.list(kind);
+  }
+
+  /** Has the next one wait: `waiting` comes when it does, and `goOn` lets it. */
+  slowDown(what: "update" | "list"): { waiting: Promise<void>; goOn: () => void } {
+    const { promise: until, resolve: goOn } = Promise.withResolvers<void>();
+    const { promise: waiting, resolve: waits } = Promise.withResolvers<void>();
+    this.slow = { what, until, waits };
+    return { waiting, goOn };
+  }
+
+  async #pass(what: "update" | "list", kind: string): Promise<void> {
+    const { slow } = this;
+    if (kind !== "blocks" || slow?.what !== what) return;
+    this.slow = undefined;
+    slow.waits();
+    await slow.until;
   }
 }
 
@@ -111,11 +130,9 @@ test("what a node that is given up had of a reservation is offered to nobody, an
 
 test("a node that comes back keeps what it holds although somebody who had given it up is slow to free it", async () => {
   const { n1, n2, address } = await silentHolder();
-  const { promise: held, resolve: goOn } = Promise.withResolvers<void>();
-  const { promise: waits, resolve } = Promise.withResolvers<void>();
-  Object.assign(store, { held, waits: resolve });
+  const { waiting, goOn } = store.slowDown("update");
   const freeing = n1.reclaim.look();
-  await waits;
+  await waiting;
   await n2.join();
   expect(await n2.addresses.give("b", web)).toMatchObject([{ address }]);
   goOn();
@@ -184,4 +201,58 @@ test("a node that has its block again keeps what its pods have of it, although i
   for (let i = 0; i < 13; i++) await n1.addresses.give(`c${i}`, { pool: "default" });
   const error = await n1.addresses.give("d", { pool: "default" }).catch((thrown: Error) => thrown.name);
   expect(error).toBe("TryAgainError");
+});
+
+/**
+ * The node n1 has a block of which it holds an address for web-0, and n2 one for db-0. Then n1 is silent, while `claims`
+ * is on its way, and is given up: the block is nobody's, and web-0 may come up elsewhere.
+ */
+async function formerHolder(claims: (n1: ReturnType<typeof makeNode>) => Promise<unknown>) {
+  const [n1, n2] = [makeNode("n1"), makeNode("n2")];
+  await n1.join();
+  await n2.join();
+  const [held] = await n1.addresses.give("a", web);
+  const db = { pool: "default", reservation: { owner: "default/db-0", sticky: true } };
+  await n1.addresses.give("b", db);
+  n1.addresses.release("b");
+  await n2.addresses.give("b", db).catch(() => {});
+  await n1.addresses.tend();
+  await n2.addresses.give("b", db);
+  const plain = (await n1.addresses.give("p", { pool: "default" }))[0]?.address ?? "";
+  for (let i = 0; i < 11; i++) await n1.addresses.give(`c${i}`, { pool: "default" });
+  const { waiting, goOn } = store.slowDown("list");
+  const claim = claims(n1).catch((error: Error) => error.name);
+  await waiting;
+  await watchGrace(n2.reclaim);
+  await n2.membership.beat();
+  expect(await n2.reclaim.look()).toEqual(["n1"]);
+  expect((await block()).node).toBe("");
+  return { n1, n2, address: held?.address ?? "", plain, claim, goOn };
+}
+
+const another = { pool: "default" };
+
+test("a node that takes its former block over has its pods lose what it held apart of it", async () => {
+  const { n1, n2, address, claim, goOn } = await formerHolder((node) => node.addresses.give("d", another));
+  goOn();
+  expect(await claim).toBe("TryAgainError");
+  expect([(await block()).node, n1.lost.includes("a")]).toEqual(["n1", true]);
+  await n1.join();
+  expect(await n2.addresses.give("w", web)).toMatchObject([{ address }]);
+  expect((await block()).lent[address]).toBe("n2");
+});
+
+test("a node that does not hear that it has taken its former block over does not keep what others have of it", async () => {
+  const { n1, n2, address, plain, claim, goOn } = await formerHolder((node) => node.addresses.give("d", another));
+  store.isMute = true;
+  goOn();
+  expect(await claim).toBe("StoreUnavailableError");
+  const [document] = (await cluster.blocks.list()).values();
+  if (document === undefined) throw new Error("no block");
+  // What another node that had the block in between, and is given up by now, may have left.
+  const reserved = { ...document.value.reserved, [plain]: "default.other" };
+  await cluster.blocks.update(document, { ...document.value, reserved });
+  await n1.join();
+  expect(n1.lost.sort()).toEqual(["a", "p"]);
+  expect(await n2.addresses.give("w", web)).toMatchObject([{ address }]);
 });

@@ -30,6 +30,7 @@ const FOUND = [
   [31, "a node that was forgotten began in a former epoch of its process"],
   [141, "a block that was claimed again set aside what the node's pods had"],
   [179, "what was held apart was not written again in a new epoch"],
+  [170865951, "a node that took its former block over kept what it had held apart of it"],
 ] as const;
 
 for (const [seed, fault] of FOUND) {

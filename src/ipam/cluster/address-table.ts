@@ -118,6 +118,16 @@ export class AddressTable {
     })();
   }
 
+  /** Keeps addresses of a block back that are in use. Returns the owners that had them. */
+  withdraw(block: string, isMeant: (address: string) => boolean): string[] {
+    return this.#database.transaction(() => {
+      const taken = this.given().filter((each) => each.block === block && isMeant(each.address));
+      const keep = this.#database.query(`UPDATE addresses SET state = ${WITHHELD}, owner = NULL WHERE address = ?`);
+      for (const { address } of taken) keep.run(address);
+      return taken.map(({ owner }) => owner);
+    })();
+  }
+
   /** Forgets a block with all that is known of its addresses. Returns the owners that had some. */
   removeBlock(block: string): string[] {
     const owners = this.ownersIn(block);
