@@ -9,7 +9,7 @@ import { startAgent } from "./agent-process.ts";
 import { waitForAgent } from "./agent-status.ts";
 import { attachPod, detachPod, readResult } from "./attachment.ts";
 import { type Lab, type LabNode, nodeNamed } from "./lab.ts";
-import { setLink } from "./link-state.ts";
+import { removeLink, setLink } from "./link-state.ts";
 import { applyStage } from "./machine.ts";
 import { labFolder, netnsName, nodeFolder } from "./names.ts";
 import { killProcesses } from "./processes.ts";
@@ -92,6 +92,8 @@ export function removeNode(lab: string, name: string, { disk = true }: LossOptio
     const own = netnsName(lab, name);
     const names = netnsNamesOf(lab).filter((each) => each === own || each.startsWith(`${own}.`));
     killProcesses(names);
+    // The links of a namespace go some time after it: one that comes again would find its port in use.
+    removeLink(netnsName(lab, node.subnet), name);
     for (const each of names) deleteNamedNetns(each);
     removeFiles(lab, name, disk);
     writeRecord({ ...record, lab: { ...record.lab, nodes: record.lab.nodes.filter((each) => each !== node) } });

@@ -1,7 +1,7 @@
 /** Links of a lab's members, seen and changed from outside. */
 
 import { listAddresses } from "../linux/netlink/rtnetlink/address.ts";
-import { changeLink, findLink, IFF_UP } from "../linux/netlink/rtnetlink/link/link.ts";
+import { changeLink, deleteLink, findLink, IFF_UP } from "../linux/netlink/rtnetlink/link/link.ts";
 import { NETLINK_ROUTE, NetlinkSocket } from "../linux/netlink/socket.ts";
 import { closeNetns, inNetns, namedNetnsPath, openNetns, openNetnsIfExists } from "../linux/netns.ts";
 
@@ -9,6 +9,13 @@ import { closeNetns, inNetns, namedNetnsPath, openNetns, openNetnsIfExists } fro
 export function setLink(netnsName: string, name: string, state: "up" | "down"): void {
   const flags = state === "up" ? IFF_UP : 0;
   withSocket(netnsName, (socket) => socket.execute(changeLink({ name, flags, change: IFF_UP })));
+}
+
+/** Removes a link, with the other end of its pair wherever that is. Nothing happens without it. Throws KernelError. */
+export function removeLink(netnsName: string, name: string): void {
+  withSocket(netnsName, (socket) => {
+    if (findLink(socket, name) !== undefined) socket.execute(deleteLink({ name }));
+  });
 }
 
 /** The most bytes that a packet out of a link can have; undefined without the link or its namespace. */

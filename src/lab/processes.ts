@@ -15,17 +15,15 @@ export function endProcesses(netnsNames: readonly string[]): number {
   for (const pid of found) signalProcess(pid, "SIGHUP");
   for (const pid of found) signalProcess(pid, "SIGTERM");
   // One that is stopped hears no signal but that which kills.
-  waitUntilGone(namespaces, GRACE_MS);
-  for (const pid of processesIn(namespaces)) signalProcess(pid, "SIGKILL");
-  waitUntilGone(namespaces, KILLED_MS);
+  const deadline = performance.now() + GRACE_MS;
+  while (processesIn(namespaces).length > 0 && performance.now() < deadline) Bun.sleepSync(5);
+  killIn(namespaces);
   return found.length;
 }
 
 /** Ends them at once, as a power cut does. */
 export function killProcesses(netnsNames: readonly string[]): void {
-  const namespaces = new Set(netnsNames.flatMap((name) => netnsId(namedNetnsPath(name)) ?? []));
-  for (const pid of processesIn(namespaces)) signalProcess(pid, "SIGKILL");
-  waitUntilGone(namespaces, KILLED_MS);
+  killIn(new Set(netnsNames.flatMap((name) => netnsId(namedNetnsPath(name)) ?? [])));
 }
 
 /** Whether a process lives in a named namespace. */
@@ -43,9 +41,15 @@ export function signalProcess(pid: number, name: "SIGHUP" | "SIGTERM" | "SIGKILL
   }
 }
 
-function waitUntilGone(namespaces: ReadonlySet<string>, milliseconds: number): void {
-  const deadline = performance.now() + milliseconds;
-  while (processesIn(namespaces).length > 0 && performance.now() < deadline) Bun.sleepSync(5);
+/** Also those that one of them starts meanwhile. */
+function killIn(namespaces: ReadonlySet<string>): void {
+  const deadline = performance.now() + KILLED_MS;
+  for (;;) {
+    const left = processesIn(namespaces);
+    if (left.length === 0 || performance.now() > deadline) return;
+    for (const pid of left) signalProcess(pid, "SIGKILL");
+    Bun.sleepSync(5);
+  }
 }
 
 function processesIn(namespaces: ReadonlySet<string>): number[] {

@@ -265,8 +265,8 @@ function attempt<T>(call: () => T): { readonly value?: T; readonly code?: string
   }
 }
 
-/** A flow in a process of its own. */
-export interface Flow {
+/** A flow in a process of its own, which ends with the block that uses it unless it was stopped before. */
+export interface Flow extends AsyncDisposable {
   /** Ends it and tells what became of it. Throws TendrilError when the process has failed. */
   stop(): Promise<FlowFigure>;
 }
@@ -297,6 +297,10 @@ export async function startFlow({ from, to, address }: StreamEnds, self: readonl
       while (await read());
       if ((await child.exited) !== 0) throw await failure();
       return JSON.parse(said.slice("ready\n".length)) as FlowFigure;
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await child.exited;
     },
   };
 }

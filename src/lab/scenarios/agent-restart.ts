@@ -21,7 +21,7 @@ export const agentRestart: Scenario = {
     const { from, to, fromNode, toNode } = distantPods(lab);
     const leaving = `${fromNode.name}/leaving`;
     const address = podAddresses(addPod(lab.name, leaving))[0] ?? "";
-    const flow = await startPodFlow(play.record(), from, to);
+    await using flow = await startPodFlow(play.record(), from, to);
     try {
       play.step(`the agent of ${fromNode.name} is killed`);
       await killAgent(lab.name, fromNode.name);

@@ -14,7 +14,7 @@ export const nodeJoins: Scenario = {
   async play(play) {
     const { lab } = play.record();
     const { from, to, toNode } = distantPods(lab);
-    const flow = await startPodFlow(play.record(), from, to);
+    await using flow = await startPodFlow(play.record(), from, to);
     try {
       play.step(`node ${NAME} joins in subnet ${toNode.subnet}`);
       const start = performance.now();

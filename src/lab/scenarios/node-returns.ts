@@ -27,7 +27,7 @@ export const nodeReturns: Scenario = {
     const { lab } = play.record();
     const node = lab.nodes.at(-1) as LabNode;
     const others = podsBeside(lab, node.name);
-    const flow = others === undefined ? undefined : await startPodFlow(play.record(), others.from, others.to);
+    await using flow = others === undefined ? undefined : await startPodFlow(play.record(), others.from, others.to);
     play.step(`node ${node.name} loses its power`);
     removeNode(lab.name, node.name, { disk: false });
     const start = performance.now();

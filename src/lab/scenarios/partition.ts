@@ -22,7 +22,7 @@ export const partition: Scenario = {
     const node = lab.nodes.filter(({ pods }) => pods.length > 0).at(-1) as LabNode;
     const others = podsBeside(lab, node.name);
     if (others === undefined) return;
-    const flow = await startPodFlow(play.record(), others.from, others.to);
+    await using flow = await startPodFlow(play.record(), others.from, others.to);
     const inside = `${node.name}/${node.pods[0]}`;
     const port = netnsName(lab.name, node.subnet);
     play.step(`the port of ${node.name} goes down`);

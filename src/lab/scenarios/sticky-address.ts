@@ -30,7 +30,7 @@ export const stickyAddress: Scenario = {
     const wanted = lab.podNetworks.map(nearEnd);
     const store = ["--store", storeAddress(lab)];
     runOnNode(play.record(), fromNode.name, ["reserve", IDENTITY, ...wanted, ...store]);
-    const flow = await startPodFlow(play.record(), from, to);
+    await using flow = await startPodFlow(play.record(), from, to);
     let place = fromNode.name;
     try {
       await checkAddress(play, `${place}/${NAME}`, wanted);

@@ -16,7 +16,7 @@ export const storeAway: Scenario = {
     const { from, to, fromNode } = distantPods(lab);
     const early = `${fromNode.name}/early`;
     const before = await epochs(play);
-    const flow = await startPodFlow(play.record(), from, to);
+    await using flow = await startPodFlow(play.record(), from, to);
     try {
       play.step(`the store is away for ${play.storeAway} s`);
       await stopStore(lab);
