@@ -36,13 +36,15 @@ const SUITES: readonly Suite[] = [
   { name: "interop", pattern: /\.interop\.test\.ts$/, root: true, batch: 1 },
   { name: "kubernetes", pattern: /\.kubernetes\.test\.ts$/, root: true, batch: 1 },
   { name: "endurance", pattern: /\.endurance\.test\.ts$/, root: true, batch: 1 },
-  { name: "pure", pattern: /\.test\.ts$/ },
+  { name: "pure", pattern: /\.test\.ts$/, batch: 40 },
 ];
 /**
- * What runs one after the other; suites that stand together share the processors. Last comes vm, which has no files of its
- * own: it runs, of any suite's files, the tests that need another kernel.
+ * What runs one after the other; what stands together shares the processors. A Kubernetes waits for half of its time, which
+ * the virtual machines take. They have no files of their own: they run, of any suite's files, the tests that need another
+ * kernel.
  */
-const ORDER = [["pure"], ["interop", "crash", "cluster", "kernel"], ["kubernetes"], ["endurance"]];
+const VM = "vm";
+const ORDER = [["interop", "crash", "cluster", "kernel", "pure"], ["kubernetes", VM], ["endurance"]];
 /** Of the files that run side by side, those that take minutes, and so begin. */
 const LONGEST = ["conformance.interop", "differential.interop"];
 /** Suites of a real Kubernetes. */
@@ -52,7 +54,7 @@ const ASKED_FOR = "endurance";
 /** How many processes run tests at once: what takes long is mostly one that waits. */
 const SIDE_BY_SIDE = Math.min(2, navigator.hardwareConcurrency);
 /** Names of parts; other words on the command line choose files. */
-const PARTS = ["checks", ...ORDER.flat(), "vm"];
+const PARTS = ["checks", ...ORDER.flat()];
 
 const isRoot = process.getuid?.() === 0;
 const only = process.argv.slice(2);
@@ -155,7 +157,7 @@ async function runVm(vm: VmParts, files: readonly string[], environment: Record<
   const { ok, reports, skips } = await runVmSuite({ vm, root, files, environment, cache, output: keep, say });
   const tally = sumOf(reports.map((report) => readChosen(report, IN_VM)));
   const exitCode = ok ? 0 : 1;
-  finish("vm", [outcomeOf("vm", { exitCode, output: Buffer.concat(printed).toString(), tally, skips })], start);
+  finish(VM, [outcomeOf(VM, { exitCode, output: Buffer.concat(printed).toString(), tally, skips })], start);
 }
 
 function finish(suite: string, outcomes: readonly BatchOutcome[], start: number): void {
@@ -186,10 +188,10 @@ const missing = isRoot ? installTools(say) : [];
 for (const { command, debian } of missing) skips.push(`what needs ${command} (package ${debian}): it is not installed`);
 const peers = findPeers(cache, say);
 say(`Peers: ${peers.about}`);
-const vmFiles = isWanted("vm") ? testFiles().filter((file) => isForVm(join(root, file))) : [];
+const vmFiles = isWanted(VM) ? testFiles().filter((file) => isForVm(join(root, file))) : [];
 const vm = vmFiles.length === 0 ? undefined : findVm(cache, say);
 if (vm !== undefined) say(`Virtual machine: ${typeof vm === "string" ? vm : basename(vm.modules)}\n`);
-const containerd = isWanted("interop") ? findContainerd(cache, say) : undefined;
+const containerd = ["interop", ASKED_FOR].some(isWanted) ? findContainerd(cache, say) : undefined;
 if (containerd !== undefined && "problem" in containerd) say(`Without containerd 2: ${containerd.problem}`);
 const kubernetes =
   isRoot && ON_KUBERNETES.some((suite) => filesOf(suite).length > 0) ? await setUpKubernetes() : undefined;
@@ -206,12 +208,12 @@ const environment = {
 const vmFollows: Record<string, string> = typeof vm === "object" ? { TENDRIL_TEST_VM: "follows" } : {};
 for (const names of ORDER) {
   const suites = names.flatMap((name) => SUITES.filter((suite) => suite.name === name));
-  await runSuites(suites, { ...environment, ...vmFollows });
+  const beside = names.includes(VM) && typeof vm === "object" ? runVm(vm, vmFiles, environment) : undefined;
+  await Promise.all([runSuites(suites, { ...environment, ...vmFollows }), beside]);
 }
-if (typeof vm === "object") await runVm(vm, vmFiles, environment);
 if (typeof vm === "string") {
   skips.push(`the tests in the virtual machine: ${vm}`);
-  if (parts.includes("vm")) count("vm", { passed: 0, failed: 0, skipped: vmFiles.length }, 0);
+  if (parts.includes(VM)) count(VM, { passed: 0, failed: 0, skipped: vmFiles.length }, 0);
 }
 
 if (only.length === 0) {
