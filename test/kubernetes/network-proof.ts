@@ -1,9 +1,11 @@
 /** What every cluster's network owes to pods, services and nodes: tests for a cluster in any mode and family. */
 
 import { expect } from "bun:test";
+import type { Trace } from "../../src/trace/trace.ts";
 import { hostnameAt, type Pod, podsOf, type Service } from "./asking.ts";
 import type { Cluster } from "./cluster.ts";
 import { coreDns, NODE_LOCAL, nodeLocalDns } from "./coredns.ts";
+import { operator } from "./operators.ts";
 import { answersAt, type Datagram, datagramsAt, inPod, onNode, outside, type Place, runAt, url } from "./places.ts";
 import { until } from "./until.ts";
 import { PORTS, workloads } from "./workloads.ts";
@@ -188,6 +190,10 @@ export function provesNetwork(test: Test, cluster: () => Promise<Cluster>): void
     }
   });
 
+  test("a trace follows packets from each node's pod to those of all others and back, and finds nothing wrong", async () => {
+    await expectTraced(await facts());
+  });
+
   test("kubectl exec, logs and port-forward work on each node", async () => {
     const { up, web } = await facts();
     for (const pod of web) {
@@ -259,6 +265,7 @@ export async function provesReach(up: Cluster): Promise<void> {
   const facts = await factsOf(up);
   await expectReach(facts);
   await expectFullSize(facts);
+  await expectTraced(facts);
 }
 
 async function expectReach({ up, web, places, beyond }: Facts): Promise<void> {
@@ -284,6 +291,22 @@ async function expectReach({ up, web, places, beyond }: Facts): Promise<void> {
   };
   for (const place of places) await expectAnswers(place, [...inPods, ...onHosts]);
   await expectAnswers(beyond, onHosts);
+}
+
+/** By `tendril trace` at a machine that is no node, in each family. */
+async function expectTraced({ up, web }: Facts): Promise<void> {
+  const admin = operator(up, up.control.kubeconfig);
+  const named = ({ metadata }: Pod) => `default/${metadata.name}`;
+  for (const from of web) {
+    for (const to of web.filter((pod) => pod !== from)) {
+      const end = `${named(to)}:${PORTS.web}`;
+      const traces: Trace[] = JSON.parse(await admin.output("trace", named(from), end, "-o", "json"));
+      const ways = traces.map(({ legs }) => legs.map(({ hops }) => [...new Set(hops.map(({ where }) => where))]));
+      const there = [named(from), from.spec.nodeName, to.spec.nodeName, named(to)];
+      expect(ways).toEqual(up.families.map(() => [there, there.toReversed()]));
+      expect(traces.map(({ wrong }) => wrong)).toEqual(up.families.map(() => undefined));
+    }
+  }
 }
 
 async function expectFullSize({ up, web }: Facts): Promise<void> {
