@@ -38,15 +38,12 @@ const SUITES: readonly Suite[] = [
   { name: "endurance", pattern: /\.endurance\.test\.ts$/, root: true, batch: 1 },
   { name: "pure", pattern: /\.test\.ts$/, batch: 40 },
 ];
-/**
- * What runs one after the other; what stands together shares the processors. A Kubernetes waits for half of its time, which
- * the virtual machines take. They have no files of their own: they run, of any suite's files, the tests that need another
- * kernel.
- */
+/** What runs one after the other; suites that stand together share the processors. */
+const ORDER = [["interop", "crash", "cluster", "kernel", "pure"], ["kubernetes"], ["endurance"]];
+/** It comes last and has no files of its own: it runs, of any suite's files, the tests that need another kernel. */
 const VM = "vm";
-const ORDER = [["interop", "crash", "cluster", "kernel", "pure"], ["kubernetes", VM], ["endurance"]];
 /** Of the files that run side by side, those that take minutes, and so begin. */
-const LONGEST = ["conformance.interop", "differential.interop"];
+const LONGEST = ["conformance.interop", "differential.interop", "install.kubernetes", "controller.kubernetes"];
 /** Suites of a real Kubernetes. */
 const ON_KUBERNETES = ["kubernetes", "endurance"];
 /** What is run only when it is asked for: minutes of faults in whole clusters, with requests of which none may be late. */
@@ -54,7 +51,7 @@ const ASKED_FOR = "endurance";
 /** How many processes run tests at once: what takes long is mostly one that waits. */
 const SIDE_BY_SIDE = Math.min(2, navigator.hardwareConcurrency);
 /** Names of parts; other words on the command line choose files. */
-const PARTS = ["checks", ...ORDER.flat()];
+const PARTS = ["checks", ...ORDER.flat(), VM];
 
 const isRoot = process.getuid?.() === 0;
 const only = process.argv.slice(2);
@@ -208,9 +205,9 @@ const environment = {
 const vmFollows: Record<string, string> = typeof vm === "object" ? { TENDRIL_TEST_VM: "follows" } : {};
 for (const names of ORDER) {
   const suites = names.flatMap((name) => SUITES.filter((suite) => suite.name === name));
-  const beside = names.includes(VM) && typeof vm === "object" ? runVm(vm, vmFiles, environment) : undefined;
-  await Promise.all([runSuites(suites, { ...environment, ...vmFollows }), beside]);
+  await runSuites(suites, { ...environment, ...vmFollows });
 }
+if (typeof vm === "object") await runVm(vm, vmFiles, environment);
 if (typeof vm === "string") {
   skips.push(`the tests in the virtual machine: ${vm}`);
   if (parts.includes(VM)) count(VM, { passed: 0, failed: 0, skipped: vmFiles.length }, 0);

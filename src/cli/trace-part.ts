@@ -4,7 +4,7 @@
  */
 
 import { Command } from "commander";
-import { agentStatusIfAny } from "../cni/agent-client.ts";
+import { agentStatus } from "../cni/agent-client.ts";
 import {
   anyObject,
   boolean,
@@ -65,7 +65,7 @@ export function tracePartCommand(): Command {
     .argument("<question>", "in JSON")
     .action(async (given: string) => {
       const asked = question(JSON.parse(given), "");
-      const pods = (await agentStatusIfAny())?.pods ?? [];
+      const { pods } = await agentStatus();
       const here = ({ name, address }: Place): Place => {
         const netns = podAt(pods, address)?.netns;
         return { name, address, ...(netns && { netns }) };

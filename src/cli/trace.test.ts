@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import type { AgentStatus } from "../core/agent-status.ts";
 import { ConfigError } from "../core/errors.ts";
+import { RUN_FOLDER_VARIABLE } from "../linux/run-folder.ts";
 import { judgeLeg } from "../trace/judge.ts";
 import { traceLines } from "./trace.ts";
 import { type ClusterDocuments, clusterOf } from "./trace-cluster.ts";
 import { findEnd, pairsOf, splitPort } from "./trace-ends.ts";
+import { tracePartCommand } from "./trace-part.ts";
 
 const pod = (name: string, containerId: string, addresses: string[]) => ({
   owner: containerId,
@@ -130,4 +132,18 @@ test("an address is of the node that has its block, unless another one holds it"
   expect([cluster.isOfPods("10.1.0.5"), cluster.isOfPods("192.0.2.1")]).toEqual([true, false]);
   expect(cluster.nodeAt("192.0.2.1")).toBe("a");
   expect(cluster.nodeAt("192.0.2.9")).toBeUndefined();
+});
+
+test("a node whose agent does not answer tells no part of a way: without it a pod's namespace is not known", async () => {
+  const place = (address: string) => ({ name: address, address });
+  const question = { node: "node1", from: place("10.1.0.2"), to: place("10.1.0.3"), isAnswer: false };
+  const folder = process.env[RUN_FOLDER_VARIABLE];
+  process.env[RUN_FOLDER_VARIABLE] = "/nonexistent";
+  try {
+    const asked = tracePartCommand().parseAsync([JSON.stringify(question)], { from: "user" });
+    await expect(asked).rejects.toThrow('No agent answers at "/nonexistent/agent.sock"');
+  } finally {
+    if (folder === undefined) delete process.env[RUN_FOLDER_VARIABLE];
+    else process.env[RUN_FOLDER_VARIABLE] = folder;
+  }
 });
