@@ -9,7 +9,7 @@ import { runFolder } from "../linux/run-folder.ts";
 export class NoAgentError extends TendrilError {}
 
 /** Milliseconds that an agent has for its answer unless it is told otherwise. */
-const TIMEOUT = 5000;
+const TIMEOUT = 10_000;
 
 function agentSocket(): string {
   return `${runFolder()}/${AGENT_SOCKET}`;

@@ -1,6 +1,6 @@
 /** Three simulated nodes, perhaps some controllers, and an operator on one store; and what is to be so at any time. */
 
-import type { BlockRecord, NodeRecord } from "../../src/core/cluster.ts";
+import type { BlockRecord, NodeRecord, PoolRecord } from "../../src/core/cluster.ts";
 import { parseIp } from "../../src/core/ip.ts";
 import { blockName, blockOf } from "../../src/ipam/cluster/blocks.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -9,13 +9,14 @@ import { SimulatedStore } from "../support/simulated-store.ts";
 import { SimulatedController } from "./controller.ts";
 import { SimulatedNode } from "./node.ts";
 import { Truth } from "./truth.ts";
-import { clusterOf, GRACE, POOL, type World } from "./world.ts";
+import { clusterOf, GRACE, type World } from "./world.ts";
 
 export const NODES = ["n1", "n2", "n3"];
 
 export class SimulatedCluster {
   readonly truth: Truth;
   readonly random: Random;
+  readonly pool: PoolRecord;
   readonly store: SimulatedStore;
   readonly nodes: readonly SimulatedNode[];
   readonly controllers: readonly SimulatedController[];
@@ -27,12 +28,13 @@ export class SimulatedCluster {
   #lookedAt = 0;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(random: Random, backing: Store) {
+  constructor(random: Random, backing: Store, pool: PoolRecord) {
     this.random = random;
+    this.pool = pool;
     this.store = new SimulatedStore(random, backing);
     this.truth = new Truth(this.store, random);
     const world: World = {
-      ...{ store: this.store, truth: this.truth, random },
+      ...{ store: this.store, truth: this.truth, random, pool },
       settings: { controllers: random.pick([0, 0, 1, 2]) },
       cluster: (process) => clusterOf(this.store, process),
       failed: (error) => this.failed(error),
@@ -158,7 +160,7 @@ export class SimulatedCluster {
   /** Whether the store has an address as a node's: of its own block, or apart from one. */
   #isOf(node: string, address: string): boolean {
     const ip = parseIp(address);
-    const block = ip && blockOf(POOL, ip);
+    const block = ip && blockOf(this.pool, ip);
     const value = block && (this.store.document("blocks", blockName(block))?.value as BlockRecord | undefined);
     return (value?.lent[address] ?? value?.node) === node;
   }

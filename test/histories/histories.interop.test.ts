@@ -36,5 +36,5 @@ test(`in ${COUNT} random histories on etcd no address is held twice, and none is
     const store = new EtcdStore({ endpoints: [endpoint], prefix: `/history-${count++}`, timeout: 60_000 });
     return { store, dispose: () => store.close() };
   };
-  await expectHistories("etcd", COUNT, make, LANES);
+  await expectHistories("etcd", COUNT, make, { lanes: LANES });
 }, 36_000_000);

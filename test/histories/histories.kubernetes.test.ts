@@ -66,7 +66,7 @@ test(`in ${COUNT} random histories in Kubernetes no address is held twice, and n
     return { store, dispose: () => empty(store) };
   };
   try {
-    await expectHistories("kubernetes", COUNT, make, lanes.length);
+    await expectHistories("kubernetes", COUNT, make, { lanes: lanes.length });
   } finally {
     for (const store of stores) await store.close();
   }

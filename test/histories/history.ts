@@ -5,6 +5,7 @@
  */
 
 import type { ReservationWish } from "../../src/agent/addresses.ts";
+import type { PoolRecord } from "../../src/core/cluster.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { Random } from "../support/random.ts";
 import { SimulatedCluster, turn } from "./cluster.ts";
@@ -24,9 +25,9 @@ export class History {
   readonly #cluster: SimulatedCluster;
   readonly #operator: Operator;
 
-  constructor(random: Random, backing: Store) {
+  constructor(random: Random, backing: Store, pool: PoolRecord) {
     this.#random = random;
-    this.#cluster = new SimulatedCluster(random, backing);
+    this.#cluster = new SimulatedCluster(random, backing, pool);
     this.#operator = new Operator(this.#cluster);
     this.truth = this.#cluster.truth;
   }

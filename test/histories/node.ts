@@ -9,7 +9,7 @@ import { newProcess, type SimulatedProcess } from "../support/simulated-store.ts
 import { isOfStore, Loops } from "./loops.ts";
 import { RememberingTable } from "./remembering-table.ts";
 import type { Pod } from "./truth.ts";
-import { COOL_DOWN, EPOCH, GRACE, IDLE, KEEP, type World } from "./world.ts";
+import { COOL_DOWN, EPOCH, GRACE, IDLE, KEEP, SPARE, type World } from "./world.ts";
 
 /** Milliseconds for which a pod has to be missing at two looks, and for which a path may be away at most. */
 const MISSING = 200;
@@ -74,7 +74,7 @@ export class SimulatedNode {
       patience: GRACE,
     });
     const addresses = new Addresses(store, membership, table, {
-      ...{ clock: wallClock, now: wallClock, coolDown: COOL_DOWN, spare: 2, idle: IDLE },
+      ...{ clock: wallClock, now: wallClock, coolDown: COOL_DOWN, spare: SPARE, idle: IDLE },
       keep: settings.controllers > 0 ? Number.POSITIVE_INFINITY : KEEP,
       lost: (owner) => this.#lose(owner),
       isGone: async (key) => ![...truth.pods.values()].some((pod) => pod.key === key),

@@ -13,7 +13,7 @@ import type { Store } from "../../src/store/store.ts";
 import { newProcess } from "../support/simulated-store.ts";
 import { NODES, type SimulatedCluster } from "./cluster.ts";
 import { anyAddress, FIXED, RESERVED, STICKY } from "./owners.ts";
-import { clusterOf, EPOCH, GRACE, POOL } from "./world.ts";
+import { clusterOf, EPOCH, GRACE } from "./world.ts";
 
 export class Operator {
   readonly #cluster: SimulatedCluster;
@@ -25,7 +25,7 @@ export class Operator {
   }
 
   makePool(): void {
-    void this.#store.create("pools", "default", POOL);
+    void this.#store.create("pools", "default", this.#cluster.pool);
   }
 
   /** Reserves an address, takes a reservation away, or says that a node is gone for good. */

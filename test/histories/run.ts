@@ -1,9 +1,11 @@
 /** Many histories, one after the other in each of some lanes that go on side by side. */
 
+import type { PoolRecord } from "../../src/core/cluster.ts";
 import type { Store } from "../../src/store/store.ts";
 import { randomFrom } from "../support/random.ts";
 import { History } from "./history.ts";
 import { HAPPENINGS } from "./truth.ts";
+import { POOL } from "./world.ts";
 
 /** A store for one history, empty, and what takes it away. */
 export type MakeStore = (lane: number) => Promise<{ readonly store: Store; dispose(): Promise<void> }>;
@@ -13,8 +15,10 @@ export interface Run {
   readonly seed: number;
   readonly count: number;
   readonly make: MakeStore;
+  /** That of one family unless given. */
+  readonly pool?: PoolRecord | undefined;
   /** How many go on side by side, where there is something to wait for; one unless given. */
-  readonly lanes?: number;
+  readonly lanes?: number | undefined;
 }
 
 export interface Outcome {
@@ -25,7 +29,7 @@ export interface Outcome {
 }
 
 /** Throws for the first history that goes wrong, with its seed and its story. */
-export async function runHistories({ seed, count, make, lanes = 1 }: Run): Promise<Outcome> {
+export async function runHistories({ seed, count, make, pool = POOL, lanes = 1 }: Run): Promise<Outcome> {
   const happened = Object.fromEntries(HAPPENINGS.map((what) => [what, 0])) as Record<
     (typeof HAPPENINGS)[number],
     number
@@ -37,7 +41,7 @@ export async function runHistories({ seed, count, make, lanes = 1 }: Run): Promi
     while (next < count && !hasFailed) {
       const own = seed + next++;
       const { store, dispose } = await make(number);
-      const history = new History(randomFrom(own), store);
+      const history = new History(randomFrom(own), store, pool);
       try {
         await history.run();
       } catch (error) {

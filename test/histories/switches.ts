@@ -3,7 +3,7 @@
 import { expect } from "bun:test";
 import { MemoryStore } from "../support/memory-store.ts";
 import { seededRandom } from "../support/random.ts";
-import { type MakeStore, type Outcome, runHistories } from "./run.ts";
+import { type MakeStore, type Outcome, type Run, runHistories } from "./run.ts";
 import { USABLE } from "./world.ts";
 
 /** Of so many histories, or more, each happening is in some. */
@@ -22,10 +22,15 @@ export function historiesIn(kind: string, usual: number): number {
 }
 
 /** Runs them, with a seed that is printed, and expects that they have been about what they are for. */
-export async function expectHistories(kind: string, count: number, make: MakeStore, lanes = 1): Promise<void> {
+export async function expectHistories(
+  kind: string,
+  count: number,
+  make: MakeStore,
+  { lanes, pool }: Pick<Run, "lanes" | "pool"> = {},
+): Promise<void> {
   const { seed } = seededRandom(`${count} histories of three agents in ${kind}`);
   const begun = performance.now();
-  const outcome = await runHistories({ seed, count, make, lanes });
+  const outcome = await runHistories({ seed, count, make, pool, lanes });
   const each = (performance.now() - begun) / count;
   console.log(`${kind}: ${count} histories, ${each.toFixed(0)} ms each: ${JSON.stringify(outcome.happened)}`);
   expectHappenings(outcome, count);

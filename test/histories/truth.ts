@@ -3,6 +3,7 @@
  */
 
 import type { BlockRecord } from "../../src/core/cluster.ts";
+import { familyOf } from "../../src/core/ip.ts";
 import type { Random } from "../support/random.ts";
 import type { SimulatedStore } from "../support/simulated-store.ts";
 
@@ -28,7 +29,7 @@ export class Truth {
   readonly #store: SimulatedStore;
   readonly #random: Random;
   readonly #log: string[] = [];
-  /** Where each owner of a reservation last was, with which address. */
+  /** Where each owner of a reservation last was, with which address of each family. */
   readonly #seen = new Map<string, { readonly node: string; readonly address: string }>();
   /** Milliseconds of a clock of nobody's. */
   now = 0;
@@ -64,9 +65,10 @@ export class Truth {
       this.#holdPlain(address, node);
       return;
     }
-    const seen = this.#seen.get(key);
+    const place = `${key} ${familyOf(address)}`;
+    const seen = this.#seen.get(place);
     if (seen !== undefined && seen.address === address && seen.node !== node) this.count("moved");
-    this.#seen.set(key, { node, address });
+    this.#seen.set(place, { node, address });
   }
 
   /** A pod of a node that was given up still has its address when the node has come back. */

@@ -20,6 +20,8 @@ import type { Truth } from "./truth.ts";
 export const GRACE = 1000;
 export const COOL_DOWN = 300;
 export const IDLE = 500;
+/** How many free addresses of a pool a node keeps in hand. */
+export const SPARE = 2;
 export const KEEP = 3 * GRACE;
 /** Where the machines' wall clocks begin. */
 export const EPOCH = 1_000_000;
@@ -35,6 +37,14 @@ export const POOL: PoolRecord = {
 };
 export const USABLE = 14;
 
+/** The same in both families. Pods ask for one of each, so both are used up at the same time. */
+export const DUAL_POOL: PoolRecord = {
+  ...POOL,
+  cidrs: [...POOL.cidrs, "fd00::/124"],
+  blockBits: { ipv4: 30, ipv6: 126 },
+  excluded: ["fd00::f/128"],
+};
+
 /** How one history differs from another from the beginning. */
 export interface Settings {
   /** How many controllers give up nodes that are gone; with none the agents do. */
@@ -42,6 +52,7 @@ export interface Settings {
 }
 
 export interface World {
+  readonly pool: PoolRecord;
   readonly store: SimulatedStore;
   readonly truth: Truth;
   readonly random: Random;
