@@ -5,6 +5,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { outputOf } from "../support/command.ts";
 import { type StartedHost, startHost, type TestHost } from "../support/host.ts";
 import { Deviation } from "./requirement.ts";
 import { executableOf, type PluginConfig, type Subject } from "./subject.ts";
@@ -219,7 +220,7 @@ function stageOn(common: Common, version: string, network: string, fields: objec
         ifname: subject.ifname ?? "eth0",
         netns: `/run/netns/pod${number}`,
       };
-      if (another === undefined) await shell(`ip netns add pod${number}`);
+      if (another === undefined) await succeedsIn(["ip", "netns", "add", `pod${number}`]);
       return { id, ifname, netns, number };
     },
     async before(container) {
@@ -263,14 +264,12 @@ function stageOn(common: Common, version: string, network: string, fields: objec
         if (outcome.status !== 0) throw new Error(`DEL of the plugin before, "${executables[i]}": ${said(outcome)}`);
       }
     },
-    inside: (container, sh) => shell(`nsenter --net=${container.netns} sh -c '${sh}'`),
+    inside: (container, sh) => succeedsIn(["nsenter", `--net=${container.netns}`, "sh", "-c", sh]),
     end: () => node.end(),
   };
 
-  async function shell(command: string): Promise<string> {
-    const { exitCode, stdout, stderr } = await node.runs(["sh", "-c", command]);
-    if (exitCode !== 0) throw new Error(`${command}: exit status ${exitCode}: ${stderr}${stdout}`);
-    return stdout;
+  function succeedsIn(command: readonly string[]): Promise<string> {
+    return outputOf(network, command, node.runs(command));
   }
 
   return stage;

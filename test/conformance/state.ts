@@ -6,13 +6,16 @@ import type { Attached, Container, Stage } from "./stage.ts";
 /** How long the kernel may take to remove what has been deleted, and what lay in a namespace that is gone. */
 const PATIENCE_MS = 3_000;
 
+/** As few processes as there can be: it is done thousands of times. */
 const LOOK = [
-  "ip -o link | sed 's/^[0-9]*: \\([^:@]*\\).*/link \\1/'",
-  "ip -4 rule; ip -6 rule",
-  "ip -4 route show table all; ip -6 route show table all",
+  "ip -o link",
+  ...["-4", "-6"].map((family) => `printf 'rule\\nroute show table all\\n' | ip ${family} -batch -`),
   "nft -s list ruleset 2>/dev/null",
   "find /run /var/lib -type f",
-].join("; echo; ");
+].join("; ");
+
+/** Of a link its name alone. */
+const LINK = /^\d+: ([^:@]+).*/;
 
 /** Files that are the same for all attachments, or say which address comes next, and what the kernel adds by itself. */
 const PASSING =
@@ -23,7 +26,7 @@ export async function stateOf({ node }: Stage): Promise<string[]> {
   const { stdout } = await node.runs(["sh", "-c", LOOK]);
   return stdout
     .split("\n")
-    .map((line) => line.trim())
+    .map((line) => line.replace(LINK, "link $1").trim())
     .filter((line) => line !== "" && !PASSING.test(line))
     .sort();
 }

@@ -34,8 +34,7 @@ export interface TestHost {
 
 /** The first process waits for a child, not by itself: the shell then reaps what daemons leave to it. */
 const FIRST_PROCESS = `
-mount -t tmpfs tmpfs /run && mkdir /run/netns &&
-mount -t tmpfs tmpfs /var/lib && mkdir /var/lib/cni &&
+mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib && mkdir /run/netns /var/lib/cni &&
 ip link set lo up && echo ready && cat
 exit`;
 
