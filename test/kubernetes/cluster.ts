@@ -250,7 +250,7 @@ function changesOf(
   };
   const switchOff = async (name: string) => {
     await node(name).machine.powerOff();
-    await unplug(lab, name);
+    unplug(lab, name);
     workers.delete(name);
   };
   const subnetOf: Cluster["subnetOf"] = (name) => nodeNamed(lab, name)?.subnet ?? "";

@@ -4,11 +4,11 @@ import type { Family } from "../../src/core/ip.ts";
 import { planJoiningNode } from "../../src/lab/address-plan.ts";
 import { bare, type Lab, members, nodeNamed } from "../../src/lab/lab.ts";
 import { parseLabFile } from "../../src/lab/lab-file.ts";
+import { removeLink } from "../../src/lab/link-state.ts";
 import { applyStage } from "../../src/lab/machine.ts";
 import { netnsName } from "../../src/lab/names.ts";
 import { planNode, planStages } from "../../src/lab/stages.ts";
-import { closeNetns, createNamedNetns, deleteNamedNetns, namedNetnsPath } from "../../src/linux/netns.ts";
-import { finish, outputOf } from "../support/command.ts";
+import { closeNetns, createNamedNetns, deleteNamedNetns } from "../../src/linux/netns.ts";
 import { CONTROL, fabricName } from "./names.ts";
 
 /** A node and the name of the subnet that it is in. */
@@ -74,11 +74,10 @@ export function plugIn(lab: Lab, name: string, folder: string): void {
 }
 
 /** Takes a node's namespace away, with its links. */
-export async function unplug(lab: Lab, name: string): Promise<void> {
+export function unplug(lab: Lab, name: string): void {
   const subnet = nodeNamed(lab, name)?.subnet ?? "";
   // A namespace's links go some time after it, and the next one of this name would find the other end of this one's.
-  const command = ["nsenter", `--net=${namedNetnsPath(netnsName(lab.name, subnet))}`, "ip", "link", "delete", name];
-  await outputOf("fabric", command, finish(command));
+  removeLink(netnsName(lab.name, subnet), name);
   deleteNamedNetns(netnsName(lab.name, name));
 }
 
