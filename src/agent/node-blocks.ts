@@ -230,8 +230,7 @@ export class NodeBlocks {
     if (document?.value.node !== node || !(await this.#confirm(document))) return false;
     // What a pod has of it is in nobody else's hands, unless this node has taken it over without hearing that it has.
     const { lent, reserved } = document.value;
-    const isElsewhere = (address: string) => lent[address] !== undefined || reserved?.[address] !== undefined;
-    await this.#lose(this.#holdings.table.withdraw(block, isElsewhere));
+    await this.#lose(this.#holdings.table.withdraw(block, Object.keys({ ...lent, ...reserved })));
     for (const address of this.#holdings.table.withheld(block)) {
       const isUnknown = ({ node: blockNode, offered, lent, reserved }: BlockRecord) =>
         blockNode === node &&

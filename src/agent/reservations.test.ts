@@ -204,10 +204,10 @@ test("a node that has its block again keeps what its pods have of it, although i
 });
 
 /**
- * The node n1 has a block of which it holds an address for web-0, and n2 one for db-0. Then n1 is silent, while `claims`
- * is on its way, and is given up: the block is nobody's, and web-0 may come up elsewhere.
+ * The node n1 has a block of which it holds an address for web-0, and n2 one for db-0. Then n1 is silent, while a claim
+ * of it is on its way, and is given up: the block is nobody's, and web-0 may come up elsewhere.
  */
-async function formerHolder(claims: (n1: ReturnType<typeof makeNode>) => Promise<unknown>) {
+async function formerHolder() {
   const [n1, n2] = [makeNode("n1"), makeNode("n2")];
   await n1.join();
   await n2.join();
@@ -221,7 +221,7 @@ async function formerHolder(claims: (n1: ReturnType<typeof makeNode>) => Promise
   const plain = (await n1.addresses.give("p", { pool: "default" }))[0]?.address ?? "";
   for (let i = 0; i < 11; i++) await n1.addresses.give(`c${i}`, { pool: "default" });
   const { waiting, goOn } = store.slowDown("list");
-  const claim = claims(n1).catch((error: Error) => error.name);
+  const claim = n1.addresses.give("d", { pool: "default" }).catch((error: Error) => error.name);
   await waiting;
   await watchGrace(n2.reclaim);
   await n2.membership.beat();
@@ -230,10 +230,8 @@ async function formerHolder(claims: (n1: ReturnType<typeof makeNode>) => Promise
   return { n1, n2, address: held?.address ?? "", plain, claim, goOn };
 }
 
-const another = { pool: "default" };
-
 test("a node that takes its former block over has its pods lose what it held apart of it", async () => {
-  const { n1, n2, address, claim, goOn } = await formerHolder((node) => node.addresses.give("d", another));
+  const { n1, n2, address, claim, goOn } = await formerHolder();
   goOn();
   expect(await claim).toBe("TryAgainError");
   expect([(await block()).node, n1.lost.includes("a")]).toEqual(["n1", true]);
@@ -243,7 +241,7 @@ test("a node that takes its former block over has its pods lose what it held apa
 });
 
 test("a node that does not hear that it has taken its former block over does not keep what others have of it", async () => {
-  const { n1, n2, address, plain, claim, goOn } = await formerHolder((node) => node.addresses.give("d", another));
+  const { n1, n2, address, plain, claim, goOn } = await formerHolder();
   store.isMute = true;
   goOn();
   expect(await claim).toBe("StoreUnavailableError");

@@ -118,12 +118,18 @@ export class AddressTable {
     })();
   }
 
-  /** Keeps addresses of a block back that are in use. Returns the owners that had them. */
-  withdraw(block: string, isMeant: (address: string) => boolean): string[] {
+  /** Keeps those of a block's addresses back that are in use. Returns the owners that had them. */
+  withdraw(block: string, addresses: readonly string[]): string[] {
     return this.#database.transaction(() => {
-      const taken = this.given().filter((each) => each.block === block && isMeant(each.address));
-      const keep = this.#database.query(`UPDATE addresses SET state = ${WITHHELD}, owner = NULL WHERE address = ?`);
-      for (const { address } of taken) keep.run(address);
+      const meant = `block = ? AND state = ${USED} AND address IN (SELECT value FROM json_each(?))`;
+      const parameters = [block, JSON.stringify(addresses)] as const;
+      const taken = this.#database
+        .query<{ owner: string }, [string, string]>(`SELECT owner FROM addresses WHERE ${meant}`)
+        .all(...parameters);
+      if (taken.length > 0)
+        this.#database
+          .query(`UPDATE addresses SET state = ${WITHHELD}, owner = NULL WHERE ${meant}`)
+          .run(...parameters);
       return taken.map(({ owner }) => owner);
     })();
   }
