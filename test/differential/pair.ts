@@ -2,6 +2,7 @@
 
 import { inNetns } from "../../src/linux/netns.ts";
 import type { TestNetns } from "../support/namespaces.ts";
+import { linkOutside } from "../support/outside.ts";
 import {
   type Config,
   type Container,
@@ -34,22 +35,13 @@ export function makePair(hosts: Hosts, { base }: PluginCases, each: Differential
     const container = hosts.container("c1");
     if (each.given !== undefined) host.netns.sh(each.given);
     if (each.givenInside !== undefined) container.namespace.sh(each.givenInside);
-    if ([...(each.reaches ?? []), ...(each.reachesNot ?? [])].includes(OUTSIDE_V4)) linkOutside(host, hosts);
+    if ([...(each.reaches ?? []), ...(each.reachesNot ?? [])].includes(OUTSIDE_V4)) {
+      linkOutside(hosts, host, { host: UPLINK, outside: [`${OUTSIDE_V4}/24`, `${OUTSIDE_V6}/64`] });
+    }
     const config = { cniVersion: "1.1.0", name: "net", ...base, ...each.config(host) };
     return { host, container, chain: [config, ...(each.chained?.(host) ?? [])], path: [path] };
   };
   return [make(PEERS), make(PLUGINS)];
-}
-
-function linkOutside(host: Host, hosts: Hosts): void {
-  const outside = hosts.container("outside").namespace;
-  host.netns.sh(
-    `ip link add up0 type veth peer name up1 netns ${outside.name} && ip link set up0 up &&` +
-      UPLINK.map((address) => `ip address add ${address} dev up0 ${address.includes(":") ? "nodad" : ""}`).join("&&"),
-  );
-  outside.sh(
-    `ip link set up1 up && ip address add ${OUTSIDE_V4}/24 dev up1 && ip address add ${OUTSIDE_V6}/64 dev up1 nodad`,
-  );
 }
 
 /** The outcome of the last plugin of the chain, or of the first that fails. */

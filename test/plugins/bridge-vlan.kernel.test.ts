@@ -3,6 +3,7 @@
 import { beforeAll, describe, expect } from "bun:test";
 import { bridgeVlanFiltering, kernelLink } from "../support/kernel.ts";
 import { needs, program, root } from "../support/needs.ts";
+import { linkOutside } from "../support/outside.ts";
 import {
   type Config,
   type Container,
@@ -261,10 +262,7 @@ describe("the gateway of a VLAN", () => {
 
   test("masquerades its VLAN's containers", async () => {
     const host = hosts.fresh();
-    const outside = hosts.container("outside").namespace;
-    host.netns.sh(`ip link add up0 type veth peer name up1 netns ${outside.name} && ip link set up0 up &&
-      ip address add 192.0.2.1/24 dev up0`);
-    outside.sh("ip link set up1 up && ip address add 192.0.2.2/24 dev up1");
+    linkOutside(hosts, host, { host: ["192.0.2.1/24"], outside: ["192.0.2.2/24"] });
     const red = await attach(host, "red", withGateway(host, 100, "71", { ipMasq: true }));
     expect(reaches(red.container, "192.0.2.2")).toBe(true);
     await check(host, red);

@@ -6,6 +6,7 @@ import { inNetns } from "../../src/linux/netns.ts";
 import { addChain, type Link } from "../support/chain.ts";
 import type { TestNetns } from "../support/namespaces.ts";
 import type { Need } from "../support/needs.ts";
+import { linkOutside } from "../support/outside.ts";
 import { type Container, type Host, type Hosts, PLUGINS } from "../support/plugin-calls.ts";
 
 export interface Network {
@@ -55,7 +56,7 @@ export const brNetfilter: Need = () => (existsSync(BRIDGED) ? undefined : "the m
 
 export async function makeStage(hosts: Hosts, scene: Scene, paths?: Paths): Promise<Stage> {
   const host = hosts.fresh();
-  const outside = linkOutside(hosts, host);
+  const outside = makeOutside(hosts, host);
   const bridged = scene.bridgedToo ? 1 : 0;
   if (existsSync(BRIDGED)) {
     host.netns.sh(
@@ -117,22 +118,14 @@ function chainOf(host: Host, letter: string, { bridge, firewall }: Network, path
   ];
 }
 
-function linkOutside(hosts: Hosts, host: Host): TestNetns {
-  const outside = hosts.container("outside").namespace;
-  const addresses = [...UPLINK, `${HOST_PORTS[0]}/32`, `${HOST_PORTS[1]}/128`];
-  host.netns.sh(`set -e
-    ip link add up0 type veth peer name up1 netns ${outside.name}
-    sysctl -qw net.ipv6.conf.up0.accept_dad=0 && ip link set up0 up && ip link set lo up
-    ${addresses.map((address) => `ip address add ${address} dev up0 ${nodad(address)}`).join("\n")}`);
-  outside.sh(`set -e
-    sysctl -qw net.ipv6.conf.up1.accept_dad=0 && ip link set up1 up
-    ip address add ${OUTSIDE[0]}/24 dev up1 && ip address add ${OUTSIDE[1]}/64 dev up1 nodad
-    ip route add 10.77.0.0/16 via 192.0.2.1 && ip -6 route add fd77::/16 via 2001:db8::1`);
+function makeOutside(hosts: Hosts, host: Host): TestNetns {
+  host.netns.sh("ip link set lo up");
+  const outside = linkOutside(hosts, host, {
+    host: [...UPLINK, `${HOST_PORTS[0]}/32`, `${HOST_PORTS[1]}/128`],
+    outside: [`${OUTSIDE[0]}/24`, `${OUTSIDE[1]}/64`],
+  });
+  outside.sh("ip route add 10.77.0.0/16 via 192.0.2.1 && ip -6 route add fd77::/16 via 2001:db8::1");
   return outside;
-}
-
-function nodad(address: string): string {
-  return address.includes(":") ? "nodad" : "";
 }
 
 /** Has what comes for an address of the host go to a container, as a host port does. */

@@ -4,6 +4,7 @@ import type { Result } from "../../src/core/result.ts";
 import { hostLocal, V4, V6 } from "../support/attachment-cases.ts";
 import { addChain, delChain, type Link } from "../support/chain.ts";
 import type { TestNetns } from "../support/namespaces.ts";
+import { linkOutside } from "../support/outside.ts";
 import { type Config, type Container, type Host, type Hosts, PLUGINS } from "../support/plugin-calls.ts";
 import { answering, type Closable } from "../support/traffic.ts";
 
@@ -23,13 +24,11 @@ export interface Site {
 
 export function makeSite(hosts: Hosts): Site {
   const host = hosts.fresh();
-  const outside = hosts.container("outside").namespace;
-  host.netns.sh(`ip link set lo up
-    ip link add up0 type veth peer name up1 netns ${outside.name}
-    ip link set up0 up; ip address add ${HOST_V4}/24 dev up0; ip address add ${SECOND_V4}/24 dev up0
-    ip address add ${HOST_V6}/64 dev up0 nodad`);
-  outside.sh(`ip link set up1 up; ip address add ${OUTSIDE_V4}/24 dev up1
-    ip address add ${OUTSIDE_V6}/64 dev up1 nodad`);
+  host.netns.sh("ip link set lo up");
+  const outside = linkOutside(hosts, host, {
+    host: [`${HOST_V4}/24`, `${SECOND_V4}/24`, `${HOST_V6}/64`],
+    outside: [`${OUTSIDE_V4}/24`, `${OUTSIDE_V6}/64`],
+  });
   return { host, outside };
 }
 

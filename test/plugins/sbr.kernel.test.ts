@@ -8,6 +8,7 @@ import { expectSameState } from "../support/kills.ts";
 import type { TestNetns } from "../support/namespaces.ts";
 import { needs, program, root } from "../support/needs.ts";
 import { stateOf } from "../support/network-state.ts";
+import { linkOutside } from "../support/outside.ts";
 import {
   type Config,
   expectBuilt,
@@ -48,12 +49,12 @@ const sbr = (number: number, fields: Record<string, unknown> = {}): Config => ({
 /** A host that forwards for a peer outside, and takes from each bridge only what has an address of its network. */
 function stage(makers: Hosts) {
   const host = makers.fresh();
-  const outside = makers.container("outside").namespace;
-  host.netns.sh(`ip link add up0 type veth peer name up1 netns ${outside.name}
-    ip link set up0 up && ip address add 192.0.2.1/24 dev up0 && ip address add 2001:db8::1/64 dev up0 nodad
-    sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.default.rp_filter=1`);
-  outside.sh(`ip link set up1 up && ip address add 192.0.2.2/24 dev up1 && ip address add 2001:db8::2/64 dev up1 nodad
-    ip route add 10.0.0.0/8 via 192.0.2.1 && ip -6 route add fd00::/8 via 2001:db8::1`);
+  const outside = linkOutside(makers, host, {
+    host: ["192.0.2.1/24", "2001:db8::1/64"],
+    outside: ["192.0.2.2/24", "2001:db8::2/64"],
+  });
+  host.netns.sh("sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.default.rp_filter=1");
+  outside.sh("ip route add 10.0.0.0/8 via 192.0.2.1 && ip -6 route add fd00::/8 via 2001:db8::1");
   const container = makers.container("c1");
   const of = (number: number) => ({ ...container, ifname: `net${number}` });
   return { host, outside, container, of, state: () => stateOf(host, [container.namespace]) };

@@ -70,7 +70,10 @@ export function testNamespaces(): TestNamespaces {
 
 function runIn(netns: Netns, command: string): string {
   const done = Bun.spawnSync(["nsenter", `--net=${netns.path}`, "sh", "-c", command]);
-  if (done.exitCode !== 0) throw new Error(`${command}: exit status ${done.exitCode}: ${done.stderr.toString()}`);
+  if (done.exitCode !== 0) {
+    // Some, such as ping, say on standard output what was wrong.
+    throw new Error(`${command}: exit status ${done.exitCode}: ${done.stderr.toString()}${done.stdout.toString()}`);
+  }
   return done.stdout.toString();
 }
 

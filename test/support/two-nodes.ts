@@ -25,7 +25,7 @@ export function twoNodes(hosts: Hosts): TwoNodes {
   const [first, second] = [hosts.fresh(), hosts.fresh()];
   first.netns.sh(`ip link add up0 type veth peer name up0 netns ${second.netns.name}`);
   for (const [i, { netns }] of [first, second].entries()) {
-    netns.sh(`ip link set lo up && ip link set up0 up
+    netns.sh(`sysctl -qw net.ipv6.conf.up0.accept_dad=0 && ip link set lo up && ip link set up0 up
       ip address add 192.0.2.${i + 1}/24 dev up0 && ip address add 2001:db8::${i + 1}/64 dev up0 nodad
       ip route add default via 192.0.2.${2 - i} && ip -6 route add default via 2001:db8::${2 - i}`);
   }

@@ -2,6 +2,7 @@ import { describe, expect } from "bun:test";
 import { hostLocal, V4, V6 } from "../../../test/support/attachment-cases.ts";
 import { kernelLink } from "../../../test/support/kernel.ts";
 import { needs, program, root } from "../../../test/support/needs.ts";
+import { linkOutside } from "../../../test/support/outside.ts";
 import { testHosts } from "../../../test/support/plugin-calls.ts";
 import { expectNothingLeft } from "../../../test/support/snapshot.ts";
 import { describeLife } from "../test-support/life.ts";
@@ -31,10 +32,10 @@ describe("ipvlan", () => {
   for (const mode of ["l2", "l3", "l3s"]) {
     test(`in mode ${mode} reaches its neighbour and the outside`, () => {
       const host = hosts.fresh();
-      const outside = hosts.container("outside").namespace;
-      host.netns.sh(`ip link add up0 type veth peer name up1 netns ${outside.name} && ip link set up0 up`);
-      outside.sh("ip link set up1 up && ip address add 10.77.0.254/24 dev up1");
-      if (mode !== "l2") host.netns.sh("ip address add 10.77.0.1/24 dev up0");
+      const outside = linkOutside(hosts, host, {
+        host: mode === "l2" ? [] : ["10.77.0.1/24"],
+        outside: ["10.77.0.254/24"],
+      });
       // In modes l3 and l3s nobody answers for the container's addresses; the other machine is told.
       const [{ address }] = host.netns.json<{ address: string }>("ip -j link show up0") as [{ address: string }];
       if (mode !== "l2") outside.sh(`ip neighbour replace 10.77.0.2 lladdr ${address} dev up1 nud permanent`);

@@ -2,6 +2,7 @@ import { describe, expect } from "bun:test";
 import { hostLocal, V4, V6 } from "../../../test/support/attachment-cases.ts";
 import { kernelLink } from "../../../test/support/kernel.ts";
 import { needs, program, root } from "../../../test/support/needs.ts";
+import { linkOutside } from "../../../test/support/outside.ts";
 import { testHosts } from "../../../test/support/plugin-calls.ts";
 import { expectNothingLeft } from "../../../test/support/snapshot.ts";
 import { ConfigError } from "../../core/errors.ts";
@@ -57,12 +58,7 @@ describe("macvlan", () => {
   /** A host whose uplink leads to another machine. */
   function onWire() {
     const host = hosts.fresh();
-    const outside = hosts.container("outside").namespace;
-    host.netns.sh(`ip link add up0 type veth peer name up1 netns ${outside.name} && ip link set up0 up`);
-    outside.sh(
-      "ip link set up1 up && ip address add 10.77.0.254/24 dev up1 && ip address add fd77::fe/64 dev up1 nodad",
-    );
-    return { host, outside };
+    return { host, outside: linkOutside(hosts, host, { outside: ["10.77.0.254/24", "fd77::fe/64"] }) };
   }
 
   for (const mode of ["bridge", "private", "vepa", "passthru"]) {

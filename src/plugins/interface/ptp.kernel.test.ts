@@ -1,6 +1,7 @@
 import { describe, expect } from "bun:test";
 import { hostLocal, V4, V6 } from "../../../test/support/attachment-cases.ts";
 import { needs, program, root } from "../../../test/support/needs.ts";
+import { linkOutside } from "../../../test/support/outside.ts";
 import { testHosts } from "../../../test/support/plugin-calls.ts";
 import { expectNothingLeft } from "../../../test/support/snapshot.ts";
 import { describeLife } from "../test-support/life.ts";
@@ -68,11 +69,11 @@ describe("ptp", () => {
 
   test("forwards to a container that nobody has heard of, from outside", () => {
     const host = hosts.fresh();
-    const outside = hosts.container("outside").namespace;
-    host.netns.sh(`ip link add up0 type veth peer name up1 netns ${outside.name}
-      ip link set up0 up && ip address add 192.0.2.1/24 dev up0 && ip address add 2001:db8::1/64 dev up0 nodad`);
-    outside.sh(`ip link set up1 up && ip address add 192.0.2.2/24 dev up1 && ip address add 2001:db8::2/64 dev up1 nodad
-      ip route add 10.77.0.0/24 via 192.0.2.1 && ip -6 route add fd77::/64 via 2001:db8::1 && sleep 1.5`);
+    const outside = linkOutside(hosts, host, {
+      host: ["192.0.2.1/24", "2001:db8::1/64"],
+      outside: ["192.0.2.2/24", "2001:db8::2/64"],
+    });
+    outside.sh("ip route add 10.77.0.0/24 via 192.0.2.1 && ip -6 route add fd77::/64 via 2001:db8::1");
     const pod = hosts.container("c1");
     const network = serve(ptp, host, {
       ipam: { ...hostLocal(host, V4, V6), routes: [{ dst: "0.0.0.0/0" }, { dst: "::/0" }] },

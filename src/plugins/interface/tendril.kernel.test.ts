@@ -6,6 +6,7 @@ import { expectSameState } from "../../../test/support/kills.ts";
 import type { TestNetns } from "../../../test/support/namespaces.ts";
 import { needs, program, root } from "../../../test/support/needs.ts";
 import { stateOf } from "../../../test/support/network-state.ts";
+import { linkOutside } from "../../../test/support/outside.ts";
 import { testHosts } from "../../../test/support/plugin-calls.ts";
 import { expectNothingLeft } from "../../../test/support/snapshot.ts";
 import { answering, askTcp, askUdp } from "../../../test/support/traffic.ts";
@@ -56,17 +57,17 @@ describe("tendril", () => {
 
   const portMappings = ["tcp", "udp"].map((protocol) => ({ hostPort: 8080, containerPort: 80, protocol }));
 
-  /** Until there is an answer: a link that has just come up loses packets of IPv6. */
   const reach = ({ sh }: Pick<TestNetns, "sh">, address: string, more = "") => sh(`ping -c 1 -w 10 ${more} ${address}`);
 
   /** A pod of a node, whose `up0` leads outside. */
   function stage(fields: Record<string, unknown> = {}) {
     const host = hosts.fresh();
-    const outside = hosts.container("outside").namespace;
-    host.netns.sh(`ip link set lo up && ip link add up0 type veth peer name up1 netns ${outside.name}
-      ip link set up0 up && ip address add 192.0.2.1/24 dev up0 && ip address add 2001:db8::1/64 dev up0 nodad`);
-    outside.sh(`ip link set up1 up && ip address add 192.0.2.2/24 dev up1 && ip address add 2001:db8::2/64 dev up1 nodad
-      ip route add 10.77.0.0/24 via 192.0.2.1 && ip -6 route add fd77::/64 via 2001:db8::1`);
+    host.netns.sh("ip link set lo up");
+    const outside = linkOutside(hosts, host, {
+      host: ["192.0.2.1/24", "2001:db8::1/64"],
+      outside: ["192.0.2.2/24", "2001:db8::2/64"],
+    });
+    outside.sh("ip route add 10.77.0.0/24 via 192.0.2.1 && ip -6 route add fd77::/64 via 2001:db8::1");
     const network = serve(tendril, host, { ipam: hostLocal(host, V4, V6), ...fields });
     const pod = hosts.container("c1");
     const result = network.add(pod);

@@ -3,6 +3,7 @@ import { hostLocal, V4, V6 } from "../../../test/support/attachment-cases.ts";
 import { kernelLink } from "../../../test/support/kernel.ts";
 import { needs, program, root } from "../../../test/support/needs.ts";
 import { stateOf } from "../../../test/support/network-state.ts";
+import { linkOutside } from "../../../test/support/outside.ts";
 import { testHosts } from "../../../test/support/plugin-calls.ts";
 import { expectNothingLeft } from "../../../test/support/snapshot.ts";
 import { ConflictError, TryAgainError } from "../../core/errors.ts";
@@ -21,9 +22,9 @@ describe("vlan", () => {
 
   test("is in its VLAN of the master's wire, and goes without a trace", async () => {
     const host = hosts.fresh();
-    const [outside, pod] = [hosts.container("outside").namespace, hosts.container("c1")];
-    host.netns.sh(`ip link add up0 type veth peer name up1 netns ${outside.name} && ip link set up0 up`);
-    outside.sh(`ip link set up1 up && ip link add link up1 name up1.5 type vlan id 5 && ip link set up1.5 up
+    const pod = hosts.container("c1");
+    const outside = linkOutside(hosts, host, {});
+    outside.sh(`ip link add link up1 name up1.5 type vlan id 5 && ip link set up1.5 up
       ip address add 10.77.0.254/24 dev up1.5 && ip address add fd77::fe/64 dev up1.5 nodad`);
     const before = await stateOf(host, [pod.namespace]);
     const network = serve(vlan, host, { master: "up0", vlanId: 5, mtu: 1400, ipam: hostLocal(host, V4, V6) });

@@ -35,7 +35,8 @@ function twoNodes(): [Place, Place] {
     [host, one],
     [container, two],
   ] as const) {
-    sh(`ip link set lo up; ip link set up0 up; ip addr add ${v4}/24 dev up0; ip addr add ${v6}/64 dev up0 nodad`);
+    sh(`sysctl -qw net.ipv6.conf.up0.accept_dad=0; ip link set lo up; ip link set up0 up
+      ip addr add ${v4}/24 dev up0; ip addr add ${v6}/64 dev up0 nodad`);
   }
   return [
     { host, container },
