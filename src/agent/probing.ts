@@ -37,12 +37,15 @@ interface State {
   readonly at: number;
   readonly results: FamilyResults;
   readonly problem: string | undefined;
+  /** How many probes in a row found something wrong. */
+  readonly failures: number;
 }
 
-/** Milliseconds between two looks at who is to be probed, and after which a node is probed again. */
+/** Milliseconds between two looks at who is to be probed. */
 const LOOK = 1000;
-const AGAIN_AFTER_FAILURE = 15_000;
+/** Milliseconds after which a node is probed again: when all was well, and after many failures. */
 const AGAIN = 10 * 60_000;
+const AGAIN_AFTER_FAILURES = 15_000;
 /** How many nodes are probed at a time. */
 const AT_ONCE = 16;
 
@@ -94,7 +97,7 @@ export class Probing {
     if (peer.own.length === 0) return false;
     const state = this.#states.get(peer.name);
     if (state === undefined || state.key !== keyOf(peer, mtu)) return true;
-    return performance.now() - state.at >= (state.problem === undefined ? AGAIN : AGAIN_AFTER_FAILURE);
+    return performance.now() - state.at >= pauseAfter(state.failures);
   }
 
   async #probe(peer: Probed, mtu: number): Promise<void> {
@@ -104,11 +107,18 @@ export class Probing {
       if (to !== undefined) results.set(familyOf(from), await probe({ from, to, mtu } satisfies ProbeTarget));
     }
     const problem = problemOf(peer, results, mtu);
-    const before = this.#states.get(peer.name)?.problem;
+    const key = keyOf(peer, mtu);
+    const { problem: before, failures = 0, key: keyBefore } = this.#states.get(peer.name) ?? {};
     if (problem !== undefined && problem !== before) this.#options.log.warn(problem, { peer: peer.name });
     if (problem === undefined && before !== undefined)
       this.#options.log.info("packets come through again", { peer: peer.name });
-    this.#states.set(peer.name, { key: keyOf(peer, mtu), at: performance.now(), results, problem });
+    this.#states.set(peer.name, {
+      key,
+      at: performance.now(),
+      results,
+      problem,
+      failures: problem === undefined ? 0 : (key === keyBefore ? failures : 0) + 1,
+    });
   }
 
   /** Answers on each of the node's own addresses. */
@@ -132,6 +142,14 @@ export class Probing {
     for (const echo of this.#echoes.values()) echo.close();
     this.#echoes.clear();
   }
+}
+
+/**
+ * Milliseconds from a probe to the next one, by how many in a row found something wrong: soon at first, for what was
+ * probed as the ways there were still being made is well a moment later.
+ */
+export function pauseAfter(failures: number): number {
+  return failures === 0 ? AGAIN : Math.min(LOOK * 2 ** (failures - 1), AGAIN_AFTER_FAILURES);
 }
 
 function keyOf({ addresses, own, by }: Probed, mtu: number): string {
