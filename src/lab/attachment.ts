@@ -18,6 +18,7 @@ import type { Result } from "../core/result.ts";
 import { readTextIfExists, removeFileIfExists, writeFileAtomic } from "../linux/file.ts";
 import { closeNetns, inNetns, namedNetnsPath, openNetns } from "../linux/netns.ts";
 import { readRecord as readAttachmentRecord } from "../plan/record.ts";
+import { agentConfigPath } from "./agent-config.ts";
 import { bare, type Lab, type LabNode } from "./lab.ts";
 import { configFolder, netnsName, networkName, nodeFolder, POD_BRIDGE, stateFolder, UPLINK } from "./names.ts";
 
@@ -64,6 +65,7 @@ export function nodeEnvironment(lab: string, node: string, plugins: string): Rec
     TENDRIL_RUN_DIR: nodeFolder(lab, node),
     TENDRIL_STATE_DIR: stateFolder(lab, node),
     TENDRIL_CACHE_DIR: cacheFolder(lab, node),
+    TENDRIL_AGENT_CONFIG: agentConfigPath(lab, node),
     NETCONFPATH: configFolder(lab, node),
     CNI_PATH: plugins,
   };

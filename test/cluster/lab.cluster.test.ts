@@ -15,10 +15,11 @@ import {
 } from "../../src/lab/agent-process.ts";
 import { agentStatus, waitForAgent } from "../../src/lab/agent-status.ts";
 import { podAddresses } from "../../src/lab/attachment.ts";
-import { addNode, addPod, deletePod, removeNode, requireNode } from "../../src/lab/change.ts";
+import { addNode, addPod, deletePod, podResult, removeNode, requireNode } from "../../src/lab/change.ts";
 import { startStore, stopStore } from "../../src/lab/cluster-store.ts";
 import { takeDown } from "../../src/lab/down.ts";
 import { exampleFile } from "../../src/lab/example.ts";
+import { execInMember } from "../../src/lab/exec.ts";
 import { parseLabFile } from "../../src/lab/lab-file.ts";
 import { labFolder } from "../../src/lab/names.ts";
 import { tracePaths } from "../../src/lab/path.ts";
@@ -50,6 +51,33 @@ describe("a lab with agents", () => {
   clusterTest("shows the way through the tunnel with everybody's names", () => {
     for (const { hops } of tracePaths(requireRecord(lab).lab, "node1/web", "node3/web")) {
       expect(hops.map(({ member }) => member)).toEqual(["node1", "node3", "node3/web"]);
+    }
+  });
+
+  clusterTest("has commands on a node find its agent and the cluster's store", async () => {
+    const record = requireRecord(lab);
+    const folder = mkdtempSync(join(tmpdir(), "tendril-lab-exec-"));
+    const said = async (...args: string[]) => {
+      const file = join(folder, "said");
+      expect(await execInMember(record, "node1", ["sh", "-c", `"$@" >${file}`, "sh", ...tendril, ...args])).toBe(0);
+      return readFileSync(file, "utf8");
+    };
+    try {
+      const nodes = JSON.parse(await said("get", "nodes", "-o", "json")) as { name: string }[];
+      expect(nodes.map(({ name }) => name)).toEqual(["node1", "node2", "node3"]);
+      const far = podAddresses(podResult(record.lab, "node3/web") ?? {});
+      expect(far).toHaveLength(2);
+      for (const address of far) {
+        const shown = await said(
+          "trace",
+          "default/node1-web",
+          `${address.includes(":") ? `[${address}]` : address}:80`,
+        );
+        expect(shown).toContain('is of node "node3", and it is sent there');
+        expect(shown).toEndWith("Nothing is wrong on this way.\n");
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
     }
   });
 
