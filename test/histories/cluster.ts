@@ -1,22 +1,23 @@
 /** Three simulated nodes, perhaps some controllers, and an operator on one store; and what is to be so at any time. */
 
+import type { Cidr } from "../../src/core/cidr.ts";
 import type { BlockRecord, NodeRecord, PoolRecord } from "../../src/core/cluster.ts";
 import { parseIp } from "../../src/core/ip.ts";
-import { blockName, blockOf } from "../../src/ipam/cluster/blocks.ts";
+import { blockName, blockOf, familiesOf, poolNetwork, usableAddresses } from "../../src/ipam/cluster/blocks.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { Random } from "../support/random.ts";
 import { SimulatedStore } from "../support/simulated-store.ts";
 import { SimulatedController } from "./controller.ts";
 import { SimulatedNode } from "./node.ts";
 import { Truth } from "./truth.ts";
-import { clusterOf, GRACE, type World } from "./world.ts";
+import { clusterOf, GRACE, type Pools, type World } from "./world.ts";
 
 export const NODES = ["n1", "n2", "n3"];
 
 export class SimulatedCluster {
   readonly truth: Truth;
   readonly random: Random;
-  readonly pool: PoolRecord;
+  readonly pools: Pools;
   readonly store: SimulatedStore;
   readonly nodes: readonly SimulatedNode[];
   readonly controllers: readonly SimulatedController[];
@@ -28,13 +29,13 @@ export class SimulatedCluster {
   #lookedAt = 0;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(random: Random, backing: Store, pool: PoolRecord) {
+  constructor(random: Random, backing: Store, pools: Pools) {
     this.random = random;
-    this.pool = pool;
+    this.pools = pools;
     this.store = new SimulatedStore(random, backing);
     this.truth = new Truth(this.store, random);
     const world: World = {
-      ...{ store: this.store, truth: this.truth, random, pool },
+      ...{ store: this.store, truth: this.truth, random },
       settings: { controllers: random.pick([0, 0, 1, 2]) },
       cluster: (process) => clusterOf(this.store, process),
       failed: (error) => this.failed(error),
@@ -76,6 +77,22 @@ export class SimulatedCluster {
 
   nodeOf(name: string): SimulatedNode {
     return this.nodes.find((node) => node.name === name) as SimulatedNode;
+  }
+
+  /** The name of one of the pools. */
+  anyPool(): string {
+    const names = Object.keys(this.pools);
+    return names.length === 1 ? (names[0] as string) : this.random.pick(names);
+  }
+
+  /** The addresses that pods can have of a pool, whichever pool a block has been claimed for. */
+  usable(name: string): string[] {
+    const ofPool = (pool: PoolRecord) =>
+      familiesOf(pool).flatMap((family) => usableAddresses(pool, poolNetwork(pool, family) as Cidr));
+    const mayHave = (pool: PoolRecord, address: string) =>
+      blocksOf([pool], address).length === 0 || ofPool(pool).includes(address);
+    const pools = Object.values(this.pools);
+    return ofPool(this.pools[name] as PoolRecord).filter((address) => pools.every((pool) => mayHave(pool, address)));
   }
 
   isGone(node: string): boolean {
@@ -159,8 +176,8 @@ export class SimulatedCluster {
 
   /** Whether the store has an address as a node's: of its own block, or apart from one. */
   #isOf(node: string, address: string): boolean {
-    const ip = parseIp(address);
-    const block = ip && blockOf(this.pool, ip);
+    // Pools that overlap are cut into the same blocks.
+    const [block] = blocksOf(Object.values(this.pools), address);
     const value = block && (this.store.document("blocks", blockName(block))?.value as BlockRecord | undefined);
     return (value?.lent[address] ?? value?.node) === node;
   }
@@ -171,6 +188,12 @@ export class SimulatedCluster {
     const tables = this.nodes.map(({ name, table }) => `${name} ${JSON.stringify(table.blocks())}`);
     return [...stored, ...tables].join("\n");
   }
+}
+
+/** The blocks of the pools that an address is in. */
+function blocksOf(pools: readonly PoolRecord[], address: string): Cidr[] {
+  const ip = parseIp(address);
+  return pools.flatMap((pool) => (ip && blockOf(pool, ip)) ?? []);
 }
 
 /** Lets what can go on without the store's answers do so: no call of an agent awaits more often than this in a row. */

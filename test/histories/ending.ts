@@ -1,8 +1,7 @@
 /** How a history ends: nothing is wrong any more, all go on, and nothing may be found to be lost. */
 
-import type { Cidr } from "../../src/core/cidr.ts";
 import { type ReservationRecord, reservationName } from "../../src/core/cluster.ts";
-import { familiesOf, poolNetwork, usableAddresses } from "../../src/ipam/cluster/blocks.ts";
+import { familiesOf } from "../../src/ipam/cluster/blocks.ts";
 import type { SimulatedCluster } from "./cluster.ts";
 import type { SimulatedNode } from "./node.ts";
 import type { Operator } from "./operator.ts";
@@ -59,7 +58,7 @@ async function giveReserved(cluster: SimulatedCluster, node: SimulatedNode, key:
   const isAt = (address: string) => cluster.truth.live.get(address)?.node === node.name;
   const isHere = () => reservedFor(cluster, key)?.every(isAt) ?? false;
   for (let tries = 0; !isHere() && tries < 10; tries++) {
-    node.add({ pool: "default", reservation: { owner: key, sticky: true } });
+    node.add({ pool: cluster.anyPool(), reservation: { owner: key, sticky: true } });
     await cluster.settle();
     await rounds(cluster, 1);
   }
@@ -72,18 +71,21 @@ function reservedFor({ store }: SimulatedCluster, key: string): readonly string[
 }
 
 /**
- * Together the nodes can give every address of the pool, the last ones borrowed. Of two families the last ones may be on two
+ * Together the nodes can give every address of the pools, the last ones borrowed. Of two families the last ones may be on two
  * nodes, neither of which lends what it may need itself: there they are given one by one.
  */
 async function giveAll(cluster: SimulatedCluster): Promise<void> {
-  const { truth, nodes, pool } = cluster;
-  const all = familiesOf(pool).flatMap((family) => usableAddresses(pool, poolNetwork(pool, family) as Cidr));
-  const missing = () => all.filter((address) => !truth.live.has(address));
-  const isAlike = () => familiesOf(pool).length === 1 || missing().length > nodes.length * SPARE;
+  const { truth, nodes, pools } = cluster;
+  const missingOf = (pool: string) => cluster.usable(pool).filter((address) => !truth.live.has(address));
+  const missing = () => Object.keys(pools).flatMap(missingOf);
   for (let tries = 0; missing().length > 0 && tries < 30; tries++) {
-    for (const node of nodes) {
-      node.add(isAlike() ? { pool: "default" } : { pool: "default", addresses: missing().slice(0, 1) });
-      await cluster.settle();
+    for (const [pool, record] of Object.entries(pools)) {
+      for (const node of nodes) {
+        const lacking = missingOf(pool);
+        const isAlike = familiesOf(record).length === 1 || lacking.length > nodes.length * SPARE;
+        node.add(isAlike ? { pool } : { pool, addresses: lacking.slice(0, 1) });
+        await cluster.settle();
+      }
     }
     await rounds(cluster, 1);
   }

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { DirectoryStore } from "../../src/store/directory/directory-store.ts";
 import { type MakeStore, runHistories } from "./run.ts";
 import { expectHistories, historiesIn, inMemory } from "./switches.ts";
-import { DUAL_POOL, POOL, USABLE } from "./world.ts";
+import { DUAL_STACK, ONE_POOL, OVERLAPPING, TWO_POOLS, USABLE } from "./world.ts";
 
 const inDirectory: MakeStore = async () => {
   const folder = mkdtempSync(join(tmpdir(), "tendril-histories-"));
@@ -20,9 +20,11 @@ const inDirectory: MakeStore = async () => {
 };
 
 const kinds = [
-  ["memory", inMemory, historiesIn("memory", 30), POOL],
-  ["dual-stack", inMemory, historiesIn("dual-stack", 10), DUAL_POOL],
-  ["directory", inDirectory, historiesIn("directory", 5), POOL],
+  ["memory", inMemory, historiesIn("memory", 30), ONE_POOL],
+  ["dual-stack", inMemory, historiesIn("dual-stack", 10), DUAL_STACK],
+  ["two-pools", inMemory, historiesIn("two-pools", 10), TWO_POOLS],
+  ["overlapping", inMemory, historiesIn("overlapping", 10), OVERLAPPING],
+  ["directory", inDirectory, historiesIn("directory", 5), ONE_POOL],
 ] as const;
 
 /** Each has found a fault that was in the code, or that has been put into it. */
@@ -41,10 +43,10 @@ for (const [seed, fault] of FOUND) {
   }, 60_000);
 }
 
-for (const [kind, make, count, pool] of kinds) {
+for (const [kind, make, count, pools] of kinds) {
   test.skipIf(count === 0)(
     `in ${count} random histories no address is held twice, and none is lost: ${kind}`,
-    () => expectHistories(kind, count, make, { pool }),
+    () => expectHistories(kind, count, make, { pools }),
     36_000_000,
   );
 }

@@ -5,7 +5,6 @@
  */
 
 import type { ReservationWish } from "../../src/agent/addresses.ts";
-import type { PoolRecord } from "../../src/core/cluster.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { Random } from "../support/random.ts";
 import { SimulatedCluster, turn } from "./cluster.ts";
@@ -15,7 +14,7 @@ import type { SimulatedNode } from "./node.ts";
 import { Operator } from "./operator.ts";
 import { anyAddress, FIXED, RESERVED, STICKY } from "./owners.ts";
 import type { Truth } from "./truth.ts";
-import { GRACE } from "./world.ts";
+import { GRACE, type Pools } from "./world.ts";
 
 const ACTIONS = 60;
 
@@ -25,9 +24,9 @@ export class History {
   readonly #cluster: SimulatedCluster;
   readonly #operator: Operator;
 
-  constructor(random: Random, backing: Store, pool: PoolRecord) {
+  constructor(random: Random, backing: Store, pools: Pools) {
     this.#random = random;
-    this.#cluster = new SimulatedCluster(random, backing, pool);
+    this.#cluster = new SimulatedCluster(random, backing, pools);
     this.#operator = new Operator(this.#cluster);
     this.truth = this.#cluster.truth;
   }
@@ -35,7 +34,7 @@ export class History {
   /** Throws with the story and the seed when something has gone wrong. */
   async run(): Promise<void> {
     const { store, nodes } = this.#cluster;
-    this.#operator.makePool();
+    this.#operator.makePools();
     await this.#cluster.settle();
     const late = this.#random.pick([0, 3, 10]);
     store.faults = { late, lost: 1, unanswered: this.#random.pick([0, 2, 5]) };
@@ -87,7 +86,7 @@ export class History {
   async #absence(node: SimulatedNode): Promise<void> {
     const cluster = this.#cluster;
     const owner = this.#random.pick([...STICKY, ...RESERVED]);
-    node.add({ pool: "default", reservation: { owner, sticky: STICKY.includes(owner) } });
+    node.add({ pool: this.#cluster.anyPool(), reservation: { owner, sticky: STICKY.includes(owner) } });
     await this.#passAsUsual(1 + this.#random.below(2));
     const how = this.#random.pick(["paused", "down", "off", "not", "slowly"] as const);
     this.truth.say(`${node.name} is away: ${how}`);
@@ -136,9 +135,10 @@ export class History {
 
   #add(node: SimulatedNode): void {
     const chance = this.#random.below(100);
-    const ask = (reservation: ReservationWish) => node.add({ pool: "default", reservation });
-    if (chance < 58) node.add({ pool: "default" });
-    else if (chance < 62) node.add({ pool: "default", addresses: [anyAddress(this.#random)] });
+    const pool = this.#cluster.anyPool();
+    const ask = (reservation: ReservationWish) => node.add({ pool, reservation });
+    if (chance < 58) node.add({ pool });
+    else if (chance < 62) node.add({ pool, addresses: [anyAddress(this.#random)] });
     else if (chance < 82) ask({ owner: this.#random.pick(STICKY), sticky: true });
     else if (chance < 92) ask({ owner: this.#random.pick(RESERVED), sticky: false });
     else {

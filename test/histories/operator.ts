@@ -24,8 +24,8 @@ export class Operator {
     this.#store = cluster.store.client(newProcess());
   }
 
-  makePool(): void {
-    void this.#store.create("pools", "default", this.#cluster.pool);
+  makePools(): void {
+    for (const [name, pool] of Object.entries(this.#cluster.pools)) void this.#store.create("pools", name, pool);
   }
 
   /** Reserves an address, takes a reservation away, or says that a node is gone for good. */

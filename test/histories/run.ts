@@ -1,11 +1,10 @@
 /** Many histories, one after the other in each of some lanes that go on side by side. */
 
-import type { PoolRecord } from "../../src/core/cluster.ts";
 import type { Store } from "../../src/store/store.ts";
 import { randomFrom } from "../support/random.ts";
 import { History } from "./history.ts";
 import { HAPPENINGS } from "./truth.ts";
-import { POOL } from "./world.ts";
+import { ONE_POOL, type Pools } from "./world.ts";
 
 /** A store for one history, empty, and what takes it away. */
 export type MakeStore = (lane: number) => Promise<{ readonly store: Store; dispose(): Promise<void> }>;
@@ -15,8 +14,8 @@ export interface Run {
   readonly seed: number;
   readonly count: number;
   readonly make: MakeStore;
-  /** That of one family unless given. */
-  readonly pool?: PoolRecord | undefined;
+  /** One of one family unless given. */
+  readonly pools?: Pools | undefined;
   /** How many go on side by side, where there is something to wait for; one unless given. */
   readonly lanes?: number | undefined;
 }
@@ -29,7 +28,7 @@ export interface Outcome {
 }
 
 /** Throws for the first history that goes wrong, with its seed and its story. */
-export async function runHistories({ seed, count, make, pool = POOL, lanes = 1 }: Run): Promise<Outcome> {
+export async function runHistories({ seed, count, make, pools = ONE_POOL, lanes = 1 }: Run): Promise<Outcome> {
   const happened = Object.fromEntries(HAPPENINGS.map((what) => [what, 0])) as Record<
     (typeof HAPPENINGS)[number],
     number
@@ -41,7 +40,7 @@ export async function runHistories({ seed, count, make, pool = POOL, lanes = 1 }
     while (next < count && !hasFailed) {
       const own = seed + next++;
       const { store, dispose } = await make(number);
-      const history = new History(randomFrom(own), store, pool);
+      const history = new History(randomFrom(own), store, pools);
       try {
         await history.run();
       } catch (error) {

@@ -26,11 +26,11 @@ export async function expectHistories(
   kind: string,
   count: number,
   make: MakeStore,
-  { lanes, pool }: Pick<Run, "lanes" | "pool"> = {},
+  { lanes, pools }: Pick<Run, "lanes" | "pools"> = {},
 ): Promise<void> {
   const { seed } = seededRandom(`${count} histories of three agents in ${kind}`);
   const begun = performance.now();
-  const outcome = await runHistories({ seed, count, make, pool, lanes });
+  const outcome = await runHistories({ seed, count, make, pools, lanes });
   const each = (performance.now() - begun) / count;
   console.log(`${kind}: ${count} histories, ${each.toFixed(0)} ms each: ${JSON.stringify(outcome.happened)}`);
   expectHappenings(outcome, count);

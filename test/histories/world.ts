@@ -26,24 +26,33 @@ export const KEEP = 3 * GRACE;
 /** Where the machines' wall clocks begin. */
 export const EPOCH = 1_000_000;
 
-/** Four blocks of four for three nodes, of which two addresses are never given. */
-export const POOL: PoolRecord = {
+/** By their names. */
+export type Pools = Readonly<Record<string, PoolRecord>>;
+
+/** A pool with blocks of so many bits less than an address has. */
+const pool = (bits: number, ...cidrs: string[]): PoolRecord => ({
   version: DOCUMENT_VERSION,
-  cidrs: ["10.0.0.0/28"],
-  blockBits: { ipv4: 30, ipv6: 122 },
+  cidrs,
+  blockBits: { ipv4: 32 - bits, ipv6: 128 - bits },
   nodeSelector: {},
   excluded: [],
   masquerade: true,
-};
+});
+
+/** Four blocks of four for three nodes, of which two addresses are never given. */
+export const ONE_POOL: Pools = { default: pool(2, "10.0.0.0/28") };
 export const USABLE = 14;
 
 /** The same in both families. Pods ask for one of each, so both are used up at the same time. */
-export const DUAL_POOL: PoolRecord = {
-  ...POOL,
-  cidrs: [...POOL.cidrs, "fd00::/124"],
-  blockBits: { ipv4: 30, ipv6: 126 },
-  excluded: ["fd00::f/128"],
+export const DUAL_STACK: Pools = {
+  default: { ...pool(2, "10.0.0.0/28", "fd00::/124"), excluded: ["fd00::f/128"] },
 };
+
+/** Four blocks each, of two addresses: what a node without a block could borrow there would be none. */
+export const TWO_POOLS: Pools = { default: pool(1, "10.0.0.0/29"), lan: pool(1, "10.0.0.8/29") };
+
+/** Half of the one's blocks are the other's, too, as of ranges of whereabouts. */
+export const OVERLAPPING: Pools = { default: pool(1, "10.0.0.0/28"), lan: pool(1, "10.0.0.8/29") };
 
 /** How one history differs from another from the beginning. */
 export interface Settings {
@@ -52,7 +61,6 @@ export interface Settings {
 }
 
 export interface World {
-  readonly pool: PoolRecord;
   readonly store: SimulatedStore;
   readonly truth: Truth;
   readonly random: Random;
