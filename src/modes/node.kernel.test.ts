@@ -2,6 +2,7 @@
 
 import { describe, expect } from "bun:test";
 import { needs, program, root } from "../../test/support/needs.ts";
+import { expectAnswer, expectNoAnswer } from "../../test/support/ping.ts";
 import { answering, askTcp, askUdp, BRIEFLY } from "../../test/support/traffic.ts";
 import { planPodGuard, planPodSources } from "../core/pod-guard.ts";
 import { firewall } from "../plugins/chained/firewall.ts";
@@ -113,22 +114,19 @@ describe("where the host drops what is forwarded", () => {
     const prevResult = { ips: [{ address: "10.66.0.5/32" }] };
     const { resources } = planWith(firewall, {}, { prevResult });
     const server = await answering(other.host, "other", { udp: [80] });
-    const passes = (from: string, patience = 5) =>
-      node.pod.sh(`ping -n -c 1 -W ${patience} -I ${from} ${OUTSIDE[4]} >/dev/null && echo yes || echo no`).trim();
     try {
       for (const order of [
         [base(node), resources],
         [resources, base(node)],
       ]) {
         for (const part of order) node.make(...part);
-        expect([passes(node.podAddresses[4]), passes("10.66.0.5"), passes("10.66.0.6", 0.3)]).toEqual([
-          "yes",
-          "yes",
-          "no",
-        ]);
+        expectAnswer(node.pod, OUTSIDE[4], node.podAddresses[4]);
+        expectAnswer(node.pod, OUTSIDE[4], "10.66.0.5");
+        expectNoAnswer(node.pod, OUTSIDE[4], "10.66.0.6");
         expect(await askUdp(node.pod, OUTSIDE[4], 80)).toBe(`other ${NODE[4]}`);
         node.unmake(...resources);
-        expect([passes(node.podAddresses[4]), passes("10.66.0.5", 0.3)]).toEqual(["yes", "no"]);
+        expectAnswer(node.pod, OUTSIDE[4], node.podAddresses[4]);
+        expectNoAnswer(node.pod, OUTSIDE[4], "10.66.0.5");
         node.unmake(...base(node));
       }
     } finally {
@@ -146,17 +144,14 @@ describe("a guarded pod", () => {
     node.pod.sh("ip address add 10.244.1.66/32 dev eth0 && ip address add fd44:1::66/128 dev eth0 nodad");
     const own = planPodSources("veth0", Object.values(node.podAddresses), "pod");
     node.make(...base(node));
-    const asks = (from: string, to: string) =>
-      node.pod
-        .sh(`ping -n -c 1 -W ${from.endsWith("66") ? 0.3 : 5} -I ${from} ${to} >/dev/null && echo yes || echo no`)
-        .trim();
-    expect(asks("10.244.1.66", OUTSIDE[4])).toBe("yes");
-    expect(asks("fd44:1::66", OUTSIDE[6])).toBe("yes");
+    const others = { 4: "10.244.1.66", 6: "fd44:1::66" };
+    for (const family of FAMILIES) expectAnswer(node.pod, OUTSIDE[family], others[family]);
     node.make(...own);
     expect(node.findings(...own)).toEqual([]);
-    for (const family of FAMILIES) expect(asks(node.podAddresses[family], OUTSIDE[family])).toBe("yes");
-    expect(asks("10.244.1.66", OUTSIDE[4])).toBe("no");
-    expect(asks("fd44:1::66", OUTSIDE[6])).toBe("no");
+    for (const family of FAMILIES) {
+      expectAnswer(node.pod, OUTSIDE[family], node.podAddresses[family]);
+      expectNoAnswer(node.pod, OUTSIDE[family], others[family]);
+    }
     expect(await askUdp(other.host, node.podAddresses[4], 9, BRIEFLY)).toBe("refused");
   });
 
@@ -182,18 +177,17 @@ describe("a guarded pod", () => {
     pod.sh(`ip link set eth1 up && sysctl -qw net.ipv6.conf.eth1.accept_dad=0
       ip address add 10.244.7.5/24 dev eth1 && ip address add 10.244.7.6/24 dev eth1
       ip address add fd44:7::5/64 dev eth1 nodad && ip address add fd44:7::6/64 dev eth1 nodad`);
-    const asks = (from: string, to: string) =>
-      pod
-        .sh(`ping -n -c 1 -W ${from.endsWith("6") ? 0.3 : 5} -I ${from} ${to} >/dev/null && echo yes || echo no`)
-        .trim();
-    expect([asks("10.244.7.6", "10.244.7.1"), asks("fd44:7::6", "fd44:7::1")]).toEqual(["yes", "yes"]);
+    expectAnswer(pod, "10.244.7.1", "10.244.7.6");
+    expectAnswer(pod, "fd44:7::1", "fd44:7::6");
     const guard = [planPodGuard("bridge"), ...planPodSources("veth1", ["10.244.7.5", "fd44:7::5"], "pod", "bridge")];
     node.make(...guard);
     expect(node.findings(...guard)).toEqual([]);
     pod.sh("ip neighbour flush dev eth1");
     host.sh("ip neighbour flush dev cni0");
-    expect([asks("10.244.7.5", "10.244.7.1"), asks("fd44:7::5", "fd44:7::1")]).toEqual(["yes", "yes"]);
-    expect([asks("10.244.7.6", "10.244.7.1"), asks("fd44:7::6", "fd44:7::1")]).toEqual(["no", "no"]);
+    expectAnswer(pod, "10.244.7.1", "10.244.7.5");
+    expectAnswer(pod, "fd44:7::1", "fd44:7::5");
+    expectNoAnswer(pod, "10.244.7.1", "10.244.7.6");
+    expectNoAnswer(pod, "fd44:7::1", "fd44:7::6");
     node.unmake(...guard);
     expect(host.sh("nft list ruleset")).toBe("");
   });

@@ -333,7 +333,7 @@ describe("many calls at once", () => {
       Promise.all(containers.map((container) => succeed(host, { verb, container, config })));
     const results = await all("ADD");
     expect(new Set(results.flatMap(({ ips = [] }) => ips.map(({ address }) => address))).size).toBe(2 * MANY);
-    containers[0]?.namespace.sh(`ping -c 1 -W 5 ${results[MANY - 1]?.ips?.[0]?.address.split("/")[0]}`);
+    containers[0]?.namespace.sh(`ping -c 1 -W 10 ${results[MANY - 1]?.ips?.[0]?.address.split("/")[0]}`);
     await all("DEL");
     // A runtime that hears of a DEL's end may take the names again.
     expect(host.netns.sh("ip -o link show type veth")).toBe("");

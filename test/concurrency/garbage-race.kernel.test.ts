@@ -65,7 +65,7 @@ for (const fields of [{}, { ipMasq: true, macspoofchk: true }]) {
           () => succeed(host, { verb: "GC", config: withValid(config, [container]) }),
         );
         await succeed(host, { verb: "CHECK", container, config: withResult(config, result) });
-        container.namespace.sh("ping -c 1 -W 5 10.77.0.1");
+        container.namespace.sh("ping -c 1 -W 10 10.77.0.1");
         await succeed(host, { verb: "DEL", container, config: withResult(config, result) });
       }
       await succeed(host, { verb: "GC", config: withValid(config, []) });

@@ -69,9 +69,9 @@ for (const { name, config } of networks) {
       expect(failures(await atOnce(host, checks))).toEqual([]);
       // Each reaches the gateway and its neighbour of the next number.
       for (const i of [0, MANY / 2, MANY - 1]) {
-        containers[i]?.namespace.sh("ping -c 1 -W 5 10.77.0.1");
+        containers[i]?.namespace.sh("ping -c 1 -W 10 10.77.0.1");
         const other = results[(i + 1) % MANY]?.ips[0]?.address.split("/")[0];
-        containers[i]?.namespace.sh(`ping -c 1 -W 5 ${other}`);
+        containers[i]?.namespace.sh(`ping -c 1 -W 10 ${other}`);
       }
 
       const dels = containers.map(

@@ -60,7 +60,7 @@ describe.concurrent("a chain of", () => {
       expect(look(host)).toEqual(held);
       expect(result.interfaces?.at(-1)?.name).toMatch(/^bwp[0-9a-f]{12}$/);
       await checkChain(host, container, chain, result);
-      container.namespace.sh("ping -c 1 -W 1 10.77.0.1");
+      container.namespace.sh("ping -c 1 -W 10 10.77.0.1");
       await delChain(host, container, chain, result);
       await delChain(host, container, chain);
       expect(look(host)).toEqual(none);

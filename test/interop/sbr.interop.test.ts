@@ -37,7 +37,7 @@ for (const [title, first, second] of [
     ];
     const result = await addChain(host, container, chain);
     expect(container.namespace.sh("ip rule show")).toContain("from 10.77.0.2 lookup 100\n");
-    container.namespace.sh("ping -c 1 -W 1 -I 10.77.0.2 10.77.0.1");
+    container.namespace.sh("ping -c 1 -W 10 -I 10.77.0.2 10.77.0.1");
     await checkChain(host, container, chain.slice(1), result);
     await delChain(host, container, chain, result);
     expect(container.namespace.sh("ip rule show")).not.toContain("10.77.0.2");

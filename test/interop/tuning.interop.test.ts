@@ -62,7 +62,7 @@ describe.concurrent("a chain of", () => {
       expect(result.interfaces?.find(({ sandbox }) => sandbox !== undefined)?.mac).toBe(MAC);
       expect(look(container.namespace)).toEqual(tuned);
       await checkChain(host, container, chain, result);
-      container.namespace.sh("ping -c 1 -W 1 10.77.0.1");
+      container.namespace.sh("ping -c 1 -W 10 10.77.0.1");
       await delChain(host, container, chain.slice(1), result);
       expect({ ...look(container.namespace), address: "" }).toEqual({ ...before, address: "" });
       await delChain(host, container, chain.slice(0, 1), result);

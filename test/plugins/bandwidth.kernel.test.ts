@@ -154,7 +154,7 @@ describe.concurrent("what it makes", () => {
     const rates = { ingressRate: 8_000_000, ingressBurst: 456, egressRate: 8_000_000, egressBurst: 456 };
     const chain = [{ config: bridge(host) }, { config: bandwidth(rates) }];
     const result = await addChain(host, container, chain);
-    container.namespace.sh("ping -c 1 -W 2 -s 1472 -M do 10.77.0.1");
+    container.namespace.sh("ping -c 1 -W 10 -s 1472 -M do 10.77.0.1");
     await checkChain(host, container, chain, result);
     await delChain(host, container, chain, result);
   });

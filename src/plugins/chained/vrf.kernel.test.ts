@@ -88,7 +88,7 @@ describe("an interface", () => {
         "fd71::/64 dev net1 proto kernel metric 256 pref medium",
       ]);
       expect([...table(254), ...table(254, 6)]).toEqual([]);
-      for (const address of ["10.71.0.1", "fd71::1"]) sh(`ping -c 1 -W 2 -I red ${address}`);
+      for (const address of ["10.71.0.1", "fd71::1"]) sh(`ping -c 1 -W 10 -I red ${address}`);
       // The parameter is the plugin's before.
       check(result, keep === 1 ? [first, second] : [second]);
       for (const time of ["DEL", "a second DEL"]) {

@@ -55,7 +55,7 @@ describe("a device", () => {
       expect(result.interfaces).toEqual([{ name: "eth0", mac: MAC, sandbox: first.netns }]);
       expect(result.ips).toMatchObject([{ interface: 0 }, { interface: 0 }]);
       network.check(first, result);
-      first.namespace.sh("ping -c 1 -W 2 10.77.0.1 && ping -c 1 -W 2 fd77::1");
+      first.namespace.sh("ping -c 1 -W 10 10.77.0.1 && ping -c 1 -W 10 fd77::1");
       expect(first.namespace.json("ip -j link show eth0")).toMatchObject([{ mtu: 1400, ifalias: "ens0" }]);
       network.del(first, { prevResult: result });
       expectSameState("DEL", await state(), before);

@@ -45,8 +45,8 @@ describe("ipvlan", () => {
       expect(result.interfaces?.[0]?.mac).toBe(address);
       network.check(first, result);
       network.add(second);
-      first.namespace.sh("ping -c 1 -W 2 10.77.0.3");
-      first.namespace.sh("ping -c 1 -W 2 10.77.0.254");
+      first.namespace.sh("ping -c 1 -W 10 10.77.0.3");
+      first.namespace.sh("ping -c 1 -W 10 10.77.0.254");
       network.del(first);
       network.del(second);
     });

@@ -3,6 +3,7 @@ import { hostLocal, V4, V6 } from "../../../test/support/attachment-cases.ts";
 import { kernelLink } from "../../../test/support/kernel.ts";
 import { needs, program, root } from "../../../test/support/needs.ts";
 import { linkOutside } from "../../../test/support/outside.ts";
+import { expectAnswer, expectNoAnswer } from "../../../test/support/ping.ts";
 import { testHosts } from "../../../test/support/plugin-calls.ts";
 import { expectNothingLeft } from "../../../test/support/snapshot.ts";
 import { ConfigError } from "../../core/errors.ts";
@@ -68,16 +69,15 @@ describe("macvlan", () => {
       const first = hosts.container("c1");
       const result = network.add(first);
       network.check(first, result);
-      first.namespace.sh("ping -c 1 -W 2 10.77.0.254 && ping -c 1 -W 2 fd77::fe");
-      outside.sh("ping -c 1 -W 2 10.77.0.2 && ping -c 1 -W 2 fd77::2");
+      first.namespace.sh("ping -c 1 -W 10 10.77.0.254 && ping -c 1 -W 10 fd77::fe");
+      outside.sh("ping -c 1 -W 10 10.77.0.2 && ping -c 1 -W 10 fd77::2");
       const second = hosts.container("c2");
       if (mode === "passthru") {
         expect(() => network.add(second)).toThrow('its master "up0" is in use otherwise');
       } else {
         network.add(second);
-        const reach = () => first.namespace.sh("ping -c 1 -W 1 10.77.0.3");
-        if (mode === "bridge") reach();
-        else expect(reach).toThrow();
+        if (mode === "bridge") expectAnswer(first.namespace, "10.77.0.3");
+        else expectNoAnswer(first.namespace, "10.77.0.3");
         network.del(second);
       }
       network.check(first, result);
@@ -99,7 +99,7 @@ describe("macvlan", () => {
     const second = asked.add(pod);
     expect(second.interfaces?.[0]?.mac).toBe(mac);
     asked.check(pod, second);
-    outside.sh("ping -c 1 -W 2 10.77.0.3");
+    outside.sh("ping -c 1 -W 10 10.77.0.3");
     expect(outside.sh("ip neighbour show 10.77.0.3")).toContain(mac);
     asked.del(pod);
     expect(host.netns.json("ip -j link show up0")).toMatchObject([{ address }]);
@@ -127,7 +127,7 @@ describe("macvlan", () => {
     const network = serve(macvlan, host, { master: "up0", ipam: hostLocal(host, V4) });
     const result = network.add(pod);
     network.check(pod, result);
-    pod.namespace.sh("ping -c 1 -W 2 10.77.0.254");
+    pod.namespace.sh("ping -c 1 -W 10 10.77.0.254");
     network.del(pod);
     expect(host.netns.sh("ip -br link")).toContain("eth0@eth1");
   });

@@ -58,10 +58,10 @@ describe("ptp", () => {
     const result = network.add(pod);
     network.check(pod, result);
     for (const address of ["10.77.0.1", "10.78.0.1", "198.51.100.1", "fd77::1", "2001:db8::1"]) {
-      pod.namespace.sh(`ping -c 1 -W 2 ${address}`);
+      pod.namespace.sh(`ping -c 1 -W 10 ${address}`);
     }
     for (const address of ["10.77.0.9", "10.78.0.9", "10.79.0.9", "fd77::9"])
-      host.netns.sh(`ping -c 1 -W 2 ${address}`);
+      host.netns.sh(`ping -c 1 -W 10 ${address}`);
     // All of its own network is behind the gateway too.
     expect(pod.namespace.json("ip -j route get 10.77.0.200")).toMatchObject([{ gateway: "10.77.0.1" }]);
     network.del(pod);
@@ -79,7 +79,7 @@ describe("ptp", () => {
       ipam: { ...hostLocal(host, V4, V6), routes: [{ dst: "0.0.0.0/0" }, { dst: "::/0" }] },
     });
     const [end] = network.add(pod).interfaces ?? [];
-    outside.sh("ping -c 1 -W 4 fd77::2 && ping -c 1 -W 4 10.77.0.2");
+    outside.sh("ping -c 1 -W 10 fd77::2 && ping -c 1 -W 10 10.77.0.2");
     // The host asks for the container's MAC from its link-local address, which no test for duplicates holds up.
     const addresses = host.netns.sh(`ip -6 -o address show dev ${end?.name}`);
     expect(addresses).toContain("fe80::");

@@ -30,7 +30,7 @@ describe("vlan", () => {
     const network = serve(vlan, host, { master: "up0", vlanId: 5, mtu: 1400, ipam: hostLocal(host, V4, V6) });
     const result = network.add(pod);
     network.check(pod, result);
-    pod.namespace.sh("ping -c 1 -W 2 10.77.0.254 && ping -c 1 -W 2 fd77::fe");
+    pod.namespace.sh("ping -c 1 -W 10 10.77.0.254 && ping -c 1 -W 10 fd77::fe");
     const other = serve(vlan, host, { name: "other", master: "up0", vlanId: 6, ipam: hostLocal(host, V4) });
     expect(() => other.check(pod, result)).toThrow('"eth0" is in VLAN 5, not 6');
     network.del(pod, { prevResult: result });

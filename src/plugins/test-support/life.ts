@@ -60,7 +60,7 @@ export function describeLife<C>(hosts: Hosts, life: Life<C>): void {
       network.check(second, results[1]);
       if (life.meet) {
         for (const { address = "" } of results[1].ips ?? []) {
-          first.namespace.sh(`ping -c 1 -W 2 ${address.split("/")[0]}`);
+          first.namespace.sh(`ping -c 1 -W 10 ${address.split("/")[0]}`);
         }
       }
       network.del(first, { prevResult: results[0] });

@@ -113,7 +113,7 @@ describe("a vxlan", () => {
         expect(first.host.json("ip -j -d link show dev t.vxlan")).toMatchObject([
           { mtu: 1400, address: one.mac, linkinfo: { info_data: { id: 7, port: 4790, learning: false } } },
         ]);
-        first.host.sh("ping -c 1 -W 4 10.244.2.0 && ping -c 1 -W 4 fd44:2::");
+        first.host.sh("ping -c 1 -W 10 10.244.2.0 && ping -c 1 -W 10 fd44:2::");
         // What has gone is found, and made again.
         first.host.sh(`bridge fdb del ${two.mac} dev t.vxlan dst ${two[underlay]} self
         ip neighbour del fd44:2:: dev t.vxlan; ip route del 10.244.2.0/24`);
@@ -228,7 +228,7 @@ for (const { type, family } of [
       expect(first.host.json(`ip -j -d link show dev t.${type}`)).toMatchObject([
         { mtu: 1480, linkinfo: { info_kind: type, info_data: { local: one.v4, ttl: 64, pmtudisc: true } } },
       ]);
-      first.host.sh(`ping -c 1 -W 8 ${podAddress(2, family).split("/")[0]}`);
+      first.host.sh(`ping -c 1 -W 10 ${podAddress(2, family).split("/")[0]}`);
       const route = plan(one, two).slice(-1);
       expect(unmake(first, ...route)).toEqual([]);
       expect(findings(first, ...route)).toHaveLength(1);
