@@ -50,13 +50,24 @@ const TEND_FOR_OTHERS = 50;
  */
 const LOOKERS = 8;
 
+/** How things stood at some time. */
+interface Tended {
+  readonly at: number;
+  readonly stirs: Stirs;
+  readonly changes: number;
+  readonly epoch: number;
+  readonly wishes: number;
+}
+
 export class Standing {
   readonly #options: StandingOptions;
   #isMember = false;
   #beat: Repeated | undefined;
   #tend: Repeated | undefined;
   /** How things stood when the node's blocks were last seen to. */
-  #tended: { readonly at: number; readonly stirs: Stirs; readonly changes: number; readonly epoch: number } | undefined;
+  #tended: Tended | undefined;
+  /** How often somebody has asked for that. */
+  #wishes = 0;
 
   constructor(options: StandingOptions) {
     this.#options = options;
@@ -88,6 +99,7 @@ export class Standing {
 
   /** Has the node's addresses seen to soon. */
   tendSoon(): void {
+    this.#wishes++;
     this.#tend?.soon();
   }
 
@@ -119,8 +131,9 @@ export class Standing {
     const { epoch } = membership;
     // What it changes itself is looked at once more, as is what calls change meanwhile.
     const { changes } = table;
+    const wishes = this.#wishes;
     await this.#asking(() => addresses.tend());
-    this.#tended = { at: performance.now(), stirs, epoch, changes };
+    this.#tended = { at: performance.now(), stirs, epoch, changes, wishes };
     tended();
   }
 
@@ -129,6 +142,7 @@ export class Standing {
     const before = this.#tended;
     const { picture, table, membership } = this.#options;
     if (before === undefined || before.epoch !== membership.epoch || before.changes !== table.changes) return true;
+    if (before.wishes !== this.#wishes) return true;
     const { stirs } = picture;
     const elapsed = performance.now() - before.at;
     if (stirs.own !== before.stirs.own || elapsed >= TEND_ANYWAY) return true;
