@@ -13,7 +13,7 @@ import { addressBits, alone, type Family, formatIp, parseIp } from "../core/ip.t
 import { type AddressTable, type GivenAddress, WARM } from "../ipam/cluster/address-table.ts";
 import { blockName, blockOf, familiesOf, gatewayOf, isUsable } from "../ipam/cluster/blocks.ts";
 import type { Document } from "../store/collection.ts";
-import { type AddressesOptions, apartOf, reservationOfPool } from "./holdings.ts";
+import { type AddressesOptions, apartOf, NoneFreeError, reservationOfPool } from "./holdings.ts";
 import { Home } from "./home.ts";
 import type { Membership } from "./membership.ts";
 import { NodeBlocks } from "./node-blocks.ts";
@@ -205,11 +205,9 @@ export class Addresses {
     if ((await this.#blocks.lending.takeBackOffers(pool, family)) && this.#take(owner, pool, family, WARM)) return;
     const borrowed = await this.#blocks.lending.borrow(pool, family);
     if (borrowed !== undefined && this.#takeThis(owner, borrowed.pool, borrowed.address)) return;
-    const { sentence, remedy } = this.#home.exhaustion(pool.name, family) ?? {
-      sentence: `Pool "${pool.name}" has no free IPv${family} address left`,
-      remedy: "Add a pool or make this one larger.",
-    };
-    throw new TryAgainError(sentence, { details: remedy });
+    const exhaustion = this.#home.exhaustion(pool.name, family);
+    if (exhaustion === undefined) throw new NoneFreeError(pool.name, family);
+    throw new TryAgainError(exhaustion.sentence, { details: exhaustion.remedy });
   }
 
   /** Where pools overlap, a block that has been claimed for another one may have addresses of this one. */

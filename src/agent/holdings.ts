@@ -3,6 +3,8 @@
 import type { ClusterStore } from "../cluster/cluster-store.ts";
 import { ifUnchanged } from "../cluster/reclaim.ts";
 import { type BlockRecord, NOBODY } from "../core/cluster.ts";
+import { TryAgainError } from "../core/errors.ts";
+import type { Family } from "../core/ip.ts";
 import type { AddressTable } from "../ipam/cluster/address-table.ts";
 import type { Document, Documents } from "../store/collection.ts";
 import type { Home, Territories } from "./home.ts";
@@ -30,6 +32,15 @@ export interface AddressesOptions {
   readonly now?: () => number;
   /** Parts of pools that are this node's own; none unless given. */
   readonly territory?: Territories;
+}
+
+/** No address of a pool is free on this node, nor offered by another one, which may come to offer some. */
+export class NoneFreeError extends TryAgainError {
+  constructor(pool: string, family: Family) {
+    super(`Pool "${pool}" has no free IPv${family} address left`, {
+      details: "Add a pool or make this one larger.",
+    });
+  }
 }
 
 /** Where a node's addresses lie. */

@@ -157,7 +157,7 @@ describe("tendril", () => {
     await n1.add({ containerId: "b", config });
     await n1.addresses.tend();
     expect(status).toThrow('Pool "default" has no free IPv4 address for node "n1", and no free block');
-    await expect(n1.add({ containerId: "c", config })).rejects.toMatchObject({ name: "TryAgainError" });
+    await expect(n1.add({ containerId: "c", config })).rejects.toMatchObject({ name: "NoneFreeError" });
     n1.ipam.release("net/a/eth0");
     status();
     now += 5000;
@@ -208,7 +208,7 @@ describe("tendril", () => {
     await pool("default", { cidrs: ["10.0.1.0/24"], blockBits: { ipv4: 24, ipv6: 122 }, nodeSelector: own });
     const [n1, n2] = [await joined("n1"), await joined("n2")];
     expect(ips(await n1.add({ containerId: "a", config }))?.[0]).toMatch(/^10\.0\.1\./);
-    await expect(n2.add({ containerId: "b", config })).rejects.toMatchObject({ name: "TryAgainError" });
+    await expect(n2.add({ containerId: "b", config })).rejects.toMatchObject({ name: "NoneFreeError" });
     expect((await cluster.nodes.get("n2"))?.value.labels).toEqual({ "kubernetes.io/hostname": "n2" });
   });
 });
@@ -242,7 +242,7 @@ describe("an address that is kept for a pod", () => {
     const rest = [];
     for (let i = 0; i < 12; i++) rest.push(...(ips(await n1.add({ containerId: `c${i}`, config })) ?? []));
     expect(rest).not.toContain("10.0.0.9/32");
-    await expect(n1.add({ containerId: "last", config })).rejects.toMatchObject({ name: "TryAgainError" });
+    await expect(n1.add({ containerId: "last", config })).rejects.toMatchObject({ name: "NoneFreeError" });
   });
 
   test("of which a pod has not come up again for long is kept no more", async () => {

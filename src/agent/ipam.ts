@@ -18,6 +18,7 @@ import { addressInRange, parseWhereabouts, type WhereaboutsRange } from "../ipam
 import { closeNetns, openNetnsIfExists } from "../linux/netns.ts";
 import { StoreUnavailableError } from "../store/store.ts";
 import type { Addresses, AddressRequest } from "./addresses.ts";
+import { NoneFreeError } from "./holdings.ts";
 import { ensurePool } from "./pools.ts";
 import { AddressMovesError } from "./reservations.ts";
 
@@ -34,7 +35,7 @@ export interface ClusterIpamOptions {
   readonly given?: (addresses: readonly string[]) => void;
   /** Does what is noted to be done for an owner, before it is given anything anew. */
   readonly drain?: (owner: string) => void;
-  /** Waits before an address that another node hands over is asked for again. */
+  /** Waits before an address that another node hands over, or may offer, is asked for again. */
   readonly pause?: () => Promise<void>;
 }
 
@@ -54,6 +55,8 @@ export interface ClusterIpam {
 
 /** How often an address that another node hands over is asked for before the runtime is to call again. */
 const TRIES = 20;
+/** How often one is asked for where none is free: in a pool that is not used up other nodes offer some as soon as they can. */
+const TRIES_FOR_OFFERS = 4;
 const PAUSE_MS = 400;
 
 export function clusterIpam(options: ClusterIpamOptions): ClusterIpam {
@@ -103,13 +106,18 @@ async function prepare(call: Call, options: ClusterIpamOptions): Promise<void> {
       options.given?.(found.map(({ address }) => address));
       return;
     } catch (error) {
-      if (error instanceof AddressMovesError && tries < TRIES) await pause();
+      if (tries < triesAfter(error)) await pause();
       else {
         table.owners.remove(owner);
         throw unavailable(error);
       }
     }
   }
+}
+
+function triesAfter(error: unknown): number {
+  if (error instanceof AddressMovesError) return TRIES;
+  return error instanceof NoneFreeError ? TRIES_FOR_OFFERS : 0;
 }
 
 function defaultPause(): Promise<void> {

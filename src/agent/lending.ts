@@ -7,7 +7,7 @@ import { type BlockRecord, cidrOf, type PoolRecord, selects } from "../core/clus
 import { type Family, familyOf } from "../core/ip.ts";
 import type { BlockCount } from "../ipam/cluster/address-table.ts";
 import { freeBlock, isUsable } from "../ipam/cluster/blocks.ts";
-import type { Document } from "../store/collection.ts";
+import type { Document, Documents } from "../store/collection.ts";
 import { apartName, apartOf, changeBlock, type Holdings, leave, takenIn, without, writeBlock } from "./holdings.ts";
 
 export class Lending {
@@ -22,9 +22,28 @@ export class Lending {
     pool: Document<PoolRecord>,
     family: Family,
   ): Promise<{ block: Document<BlockRecord>; address: string } | undefined> {
+    return this.#findOffer(await this.#holdings.store.blocks.list(), pool, family);
+  }
+
+  /** Whether an address was offered when the blocks were these, by another node or by this one, which can take it back. */
+  isOffered(blocks: Documents<BlockRecord>, pool: Document<PoolRecord>, family: Family): boolean {
+    const isOwn = (block: Document<BlockRecord>) => this.#isOwn(block, pool, family) && block.value.offered.length > 0;
+    return [...blocks.values()].some(isOwn) || this.#findOffer(blocks, pool, family) !== undefined;
+  }
+
+  #isOwn(block: Document<BlockRecord>, pool: Document<PoolRecord>, family: Family): boolean {
+    const { node, pool: name } = block.value;
+    return node === this.#holdings.membership.node && name === pool.name && familyOfBlock(block) === family;
+  }
+
+  #findOffer(
+    blocks: Documents<BlockRecord>,
+    pool: Document<PoolRecord>,
+    family: Family,
+  ): { block: Document<BlockRecord>; address: string } | undefined {
     const { node, labels } = this.#holdings.membership;
     if (!selects(pool.value, labels) || !this.#isLent(pool)) return undefined;
-    for (const block of (await this.#holdings.store.blocks.list()).values()) {
+    for (const block of blocks.values()) {
       if (block.value.node === node || familyOfBlock(block) !== family) continue;
       const isOurs = block.value.pool === pool.name;
       const address = block.value.offered.find((each) => isOurs || isUsable(pool.value, block.name, each));
@@ -78,7 +97,8 @@ export class Lending {
 
   /**
    * Offers what it does not need while the pool has no block left, and takes back what nobody wants. Half of what the node
-   * has beyond its spare ones in all its blocks is offered: in each alone there may be too few.
+   * has beyond its spare ones in all its blocks is offered: in each alone there may be too few. Of few addresses it keeps a
+   * quarter, or whoever is first in a small pool would have it for itself.
    */
   async tendOffers(pool: Document<PoolRecord>, family: Family, own: readonly BlockCount[]): Promise<void> {
     const documents = await this.#holdings.store.blocks.list();
@@ -90,7 +110,8 @@ export class Lending {
     const isOffering = isFull && this.#isLent(pool);
     const offered = sum(blocks.map(({ document }) => document.value.offered.length));
     const free = sum(blocks.map(({ count }) => count.free));
-    let wanted = Math.floor(Math.max(0, free + offered - this.#holdings.options.spare) / 2) - offered;
+    const kept = Math.min(this.#holdings.options.spare, Math.floor((free + offered) / 4));
+    let wanted = Math.ceil((free + offered - kept) / 2) - offered;
     for (const { document } of blocks) {
       if (!isOffering) await this.#takeBack(document);
       else if (document.value.offered.length === 0) wanted -= await this.#offer(document, wanted);
@@ -113,8 +134,7 @@ export class Lending {
   /** Takes back what it offers of one block; false when it offers nothing. Throws StoreUnavailableError. */
   async takeBackOffers(pool: Document<PoolRecord>, family: Family): Promise<boolean> {
     for (const document of (await this.#holdings.store.blocks.list()).values()) {
-      const isOwn = document.value.node === this.#holdings.membership.node && document.value.pool === pool.name;
-      if (isOwn && familyOfBlock(document) === family && (await this.#takeBack(document))) return true;
+      if (this.#isOwn(document, pool, family) && (await this.#takeBack(document))) return true;
     }
     return false;
   }

@@ -37,7 +37,7 @@ export class NodeBlocks {
   #pools: Documents<PoolRecord> = new Map();
   /** The epoch in which table and store have been brought together. */
   #reconciled: number | undefined;
-  /** Pools and families of which no block is left to claim. */
+  /** Pools and families of which no block is left to claim, and no address is offered. */
   #full = new Set<string>();
 
   constructor(holdings: Holdings, reservedIn: (block: string) => Readonly<Record<string, string>>) {
@@ -57,7 +57,7 @@ export class NodeBlocks {
     return pool;
   }
 
-  /** Whether no block of a pool is left to claim, as far as is known. */
+  /** Whether no block of a pool is left to claim, nor an address offered, as far as is known. */
   isFull(pool: string, family: Family): boolean {
     return this.#full.has(`${family} ${pool}`);
   }
@@ -296,7 +296,7 @@ export class NodeBlocks {
     for (const pool of this.#pools.values()) {
       for (const family of familiesOf(pool.value)) {
         const isFree = selects(pool.value, membership.labels) && home.freeBlock(pool, family, takenIn(blocks), 0n);
-        if (!isFree) full.add(`${family} ${pool.name}`);
+        if (!isFree && !this.lending.isOffered(blocks, pool, family)) full.add(`${family} ${pool.name}`);
       }
     }
     return full;

@@ -195,11 +195,9 @@ export class ClusterNode {
 
   start(): void {
     const { signal } = this.#ending;
-    // A reserved address that another node is to have is handed over at once.
-    this.network.picture.onReservations = (documents) => {
-      this.addresses.reservations.note(documents);
-      this.#standing.tendSoon();
-    };
+    this.network.picture.onReservations = (documents) => this.addresses.reservations.note(documents);
+    // A reserved address that another node is to have is handed over at once, and more are offered once some are borrowed.
+    this.network.picture.onStir = () => this.#standing.tendSoon();
     this.#nodeCidrs?.start(signal, this.#failed);
     this.#standing.start(signal);
     this.network.start(this.store, signal);

@@ -97,6 +97,9 @@ export class Picture {
     return changes;
   }
 
+  /** Told of each change that the node's own addresses depend on. */
+  onStir: () => void = () => {};
+
   /** Told of the reservations whenever one of them is another than before. */
   onReservations: (documents: Documents<ReservationRecord>) => void = () => {};
 
@@ -124,8 +127,8 @@ export class Picture {
       this.#takeBlocks(this.#blocks.keys());
     });
     each("reservations", store.reservations, (documents) => {
-      this.#stir(true);
       this.onReservations(documents);
+      this.#stir(true);
     });
     each("blocks", store.blocks, (documents, names) => {
       this.#blocks = documents;
@@ -144,6 +147,7 @@ export class Picture {
 
   #stir(own: boolean): void {
     this.#stirs = { own: this.#stirs.own + (own ? 1 : 0), blocks: this.#stirs.blocks + 1 };
+    if (own) this.onStir();
   }
 
   /** Whether the node has a part in a block, or had when it was last seen. */

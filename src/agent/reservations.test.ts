@@ -157,7 +157,7 @@ test("a block whose node is given up is taken by another one, but for what other
   }
   expect([new Set(given).size, given.includes(address)]).toEqual([13, false]);
   await n1.join();
-  expect(await n3.addresses.give("d", { pool: "default" }).catch((error: Error) => error.name)).toBe("TryAgainError");
+  expect(await n3.addresses.give("d", { pool: "default" }).catch((error: Error) => error.name)).toBe("NoneFreeError");
   expect((await block()).node).toBe("n3");
 });
 
@@ -200,7 +200,7 @@ test("a node that has its block again keeps what its pods have of it, although i
   expect(await n2.addresses.give("b", db)).toMatchObject([{ address }]);
   for (let i = 0; i < 13; i++) await n1.addresses.give(`c${i}`, { pool: "default" });
   const error = await n1.addresses.give("d", { pool: "default" }).catch((thrown: Error) => thrown.name);
-  expect(error).toBe("TryAgainError");
+  expect(error).toBe("NoneFreeError");
 });
 
 /**

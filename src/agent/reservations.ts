@@ -49,6 +49,7 @@ import {
   changeBlock,
   type Holdings,
   leave,
+  NoneFreeError,
   reservationOfPool,
   reservedPool,
   without,
@@ -249,10 +250,8 @@ export class Reservations {
 
   async #choose(pool: Document<PoolRecord>, family: Family): Promise<string> {
     const address = await this.#around.choose(pool, family);
-    if (address !== undefined) return address;
-    throw new TryAgainError(`Pool "${pool.name}" has no free IPv${family} address left`, {
-      details: "Add a pool or make this one larger.",
-    });
+    if (address === undefined) throw new NoneFreeError(pool.name, family);
+    return address;
   }
 
   async #replace(document: Document<ReservationRecord>, taken: readonly string[]): Promise<void> {
