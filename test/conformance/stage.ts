@@ -147,8 +147,17 @@ interface Common {
   next(): number;
 }
 
-async function supportedVersions(node: TestHost, folders: readonly string[], subject: Subject): Promise<string[]> {
+/** By the paths of executables; each is asked once. */
+const versionsOf = new Map<string, Promise<string[]>>();
+
+function supportedVersions(node: TestHost, folders: readonly string[], subject: Subject): Promise<string[]> {
   const path = findPlugin(folders, executableOf(subject)) ?? "";
+  const known = versionsOf.get(path) ?? askVersions(node, path);
+  versionsOf.set(path, known);
+  return known;
+}
+
+async function askVersions(node: TestHost, path: string): Promise<string[]> {
   const { stdout } = await node.runs([path], { env: { CNI_COMMAND: "VERSION" }, input: '{"cniVersion":"1.0.0"}' });
   const answer = parse(stdout) as { supportedVersions?: string[] } | undefined;
   return answer?.supportedVersions ?? [];

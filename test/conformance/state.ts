@@ -8,8 +8,8 @@ const PATIENCE_MS = 3_000;
 
 /** As few processes as there can be: it is done thousands of times. */
 const LOOK = [
-  "ip -o link",
-  ...["-4", "-6"].map((family) => `printf 'rule\\nroute show table all\\n' | ip ${family} -batch -`),
+  "printf 'link\\nrule\\nroute show table all\\n' | ip -4 -o -batch -",
+  "printf 'rule\\nroute show table all\\n' | ip -6 -o -batch -",
   "nft -s list ruleset 2>/dev/null",
   "find /run /var/lib -type f",
 ].join("; ");
