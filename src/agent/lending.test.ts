@@ -75,3 +75,22 @@ for (const [cidr, blockBits, usable] of [
     for (const { table } of nodes) table.close();
   });
 }
+
+test("what a node has borrowed and does not need goes back at once when nobody offers anything, else when it has cooled", async () => {
+  const { join, offered } = await clusterWith("10.0.0.0/29", 29, 8);
+  const [n1, n2, n3] = [await join("n1"), await join("n2"), await join("n3")];
+  await n1.addresses.give("one", { pool: "default" });
+  for (let i = 0; i < 5; i++) {
+    await n1.addresses.tend();
+    await n2.addresses.give(`two-${i}`, { pool: "default" });
+  }
+  await expect(n3.addresses.give("three", { pool: "default" })).rejects.toBeInstanceOf(NoneFreeError);
+  const [former] = n2.addresses.release("two-0");
+  n2.addresses.release("two-1");
+  await n2.addresses.tend();
+  expect(await offered()).toEqual([former?.address as string]);
+  expect(await n3.addresses.give("three", { pool: "default" })).toMatchObject([{ address: former?.address }]);
+  await n2.addresses.tend();
+  expect(await offered()).toHaveLength(1);
+  for (const { table } of [n1, n2, n3]) table.close();
+});

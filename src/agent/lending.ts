@@ -31,6 +31,12 @@ export class Lending {
     return [...blocks.values()].some(isOwn) || this.#findOffer(blocks, pool, family) !== undefined;
   }
 
+  /** Whether no block of a pool is free, and nothing offered. Throws StoreUnavailableError. */
+  async isUsedUp(pool: Document<PoolRecord>, family: Family): Promise<boolean> {
+    const blocks = await this.#holdings.store.blocks.list();
+    return freeBlock(pool.value, family, takenIn(blocks), 0n) === undefined && !this.isOffered(blocks, pool, family);
+  }
+
   #isOwn(block: Document<BlockRecord>, pool: Document<PoolRecord>, family: Family): boolean {
     const { node, pool: name } = block.value;
     return node === this.#holdings.membership.node && name === pool.name && familyOfBlock(block) === family;

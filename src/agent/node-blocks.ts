@@ -322,9 +322,12 @@ export class NodeBlocks {
         continue;
       }
       const isBorrowed = apart !== undefined;
-      // It does not cool down for somebody whom it is kept for: that one is waiting.
+      // It does not cool down for somebody whom it is kept for: that one is waiting. Nor for others, who may
+      // be waiting where nothing else is left.
       const isWanted = isBorrowed && this.#reservedIn(apart.block)[apart.address] !== undefined;
-      const isIdle = block.used === 0 && (isWanted || clock() - block.changed >= (isBorrowed ? coolDown : idle));
+      const hasCooled = clock() - block.changed >= (isBorrowed ? coolDown : idle);
+      const isIdle =
+        block.used === 0 && (hasCooled || isWanted || (isBorrowed && (await this.lending.isUsedUp(pool, family))));
       if (!block.closed && !isIdle) continue;
       if (isBorrowed) await this.lending.giveBackBorrowed(block);
       else if (block.closed || free() - block.free >= spare) await this.#giveBack(block);
