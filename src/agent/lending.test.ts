@@ -27,7 +27,7 @@ async function clusterWith(cidr: string, blockBits: number, spare: number) {
     return { addresses, table };
   };
   const offered = async () => [...(await cluster.blocks.list()).values()].flatMap(({ value }) => value.offered);
-  return { join, offered };
+  return { cluster, join, offered };
 }
 
 test("a node with few free addresses in each of its blocks lends what it has beyond its spare ones in all of them", async () => {
@@ -93,4 +93,29 @@ test("what a node has borrowed and does not need goes back at once when nobody o
   await n2.addresses.tend();
   expect(await offered()).toHaveLength(1);
   for (const { table } of [n1, n2, n3]) table.close();
+});
+
+test("a borrowed address that a pod is given while it is about to go back stays", async () => {
+  const { cluster, join, offered } = await clusterWith("10.0.0.0/30", 30, 8);
+  const [n1, n2] = [await join("n1"), await join("n2")];
+  await n1.addresses.give("one", { pool: "default" });
+  await n1.addresses.tend();
+  const [borrowed] = await n2.addresses.give("two", { pool: "default" });
+  n2.addresses.release("two");
+  const list = cluster.blocks.list.bind(cluster.blocks);
+  const given: unknown[] = [];
+  let times = 0;
+  Object.assign(cluster.blocks, {
+    list: async () => {
+      const blocks = await list();
+      // First table and store are brought together; then nobody uses the address, and it is asked whether others may want it.
+      if (++times === 2) given.push(n2.table.take({ pool: "default", family: 4 }, "late", 0, 0));
+      return blocks;
+    },
+  });
+  await n2.addresses.tend();
+  expect(given).toEqual([borrowed]);
+  expect(await offered()).toEqual([]);
+  expect(n2.table.of("late")).toEqual([borrowed as NonNullable<typeof borrowed>]);
+  for (const { table } of [n1, n2]) table.close();
 });

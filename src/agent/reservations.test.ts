@@ -5,26 +5,41 @@ import { MemoryStore } from "../../test/support/memory-store.ts";
 import { type ClusterStore, clusterStore } from "../cluster/cluster-store.ts";
 import { Reclaim } from "../cluster/reclaim.ts";
 import { type BlockRecord, DOCUMENT_VERSION, poolDocuments } from "../core/cluster.ts";
-import { AddressTable } from "../ipam/cluster/address-table.ts";
-import { type Listing, type Revision, StoreUnavailableError } from "../store/store.ts";
+import { AddressTable, type GivenAddress } from "../ipam/cluster/address-table.ts";
+import { ConflictingWriteError, type Listing, type Revision, StoreUnavailableError } from "../store/store.ts";
 import { Addresses } from "./addresses.ts";
 import { Membership } from "./membership.ts";
 
 const GRACE = 1000;
 
+type Request = "update" | "list" | "delete";
+
 /** A store in which a request about blocks can be on its way for long, or get no answer. */
 class SlowStore extends MemoryStore {
   /** The next one of its kind waits. */
-  slow: { readonly what: "update" | "list"; readonly until: Promise<void>; readonly waits: () => void } | undefined;
+  slow: { readonly what: Request; readonly until: Promise<void>; readonly waits: () => void } | undefined;
   /** Set, the next update is carried out, and its answer lost. */
   isMute = false;
+  /** Set, the next update fails, and is there to be carried out afterwards. */
+  isLate = false;
+  late: (() => Promise<Revision>) | undefined;
 
   override async update(kind: string, name: string, value: unknown, revision: Revision): Promise<Revision> {
     await this.#pass("update", kind);
+    if (kind === "blocks" && this.isLate) {
+      this.isLate = false;
+      this.late = () => super.update(kind, name, value, revision);
+      throw new StoreUnavailableError("no answer yet");
+    }
     const updated = await super.update(kind, name, value, revision);
     if (kind !== "blocks" || !this.isMute) return updated;
     this.isMute = false;
     throw new StoreUnavailableError("no answer");
+  }
+
+  override async delete(kind: string, name: string, revision: Revision): Promise<void> {
+    await this.#pass("delete", kind);
+    return super.delete(kind, name, revision);
   }
 
   override async list(kind: string): Promise<Listing> {
@@ -33,14 +48,14 @@ class SlowStore extends MemoryStore {
   }
 
   /** Has the next one wait: `waiting` comes when it does, and `goOn` lets it. */
-  slowDown(what: "update" | "list"): { waiting: Promise<void>; goOn: () => void } {
+  slowDown(what: Request): { waiting: Promise<void>; goOn: () => void } {
     const { promise: until, resolve: goOn } = Promise.withResolvers<void>();
     const { promise: waiting, resolve: waits } = Promise.withResolvers<void>();
     this.slow = { what, until, waits };
     return { waiting, goOn };
   }
 
-  async #pass(what: "update" | "list", kind: string): Promise<void> {
+  async #pass(what: Request, kind: string): Promise<void> {
     const { slow } = this;
     if (kind !== "blocks" || slow?.what !== what) return;
     this.slow = undefined;
@@ -139,6 +154,38 @@ test("a node that comes back keeps what it holds although somebody who had given
   expect(await freeing).toEqual(["n2"]);
   expect((await block()).lent).toEqual({ [address]: "n2" });
   expect(n2.lost).toEqual([]);
+});
+
+test("a node that comes back keeps its block although somebody who had given it up is slow to free it", async () => {
+  const [n1, n2] = [makeNode("n1"), makeNode("n2")];
+  await n1.join();
+  await n2.join();
+  const [given] = await n1.addresses.give("a", { pool: "default" });
+  await watchGrace(n2.reclaim);
+  await n2.membership.beat();
+  const { waiting, goOn } = store.slowDown("delete");
+  const freeing = n2.reclaim.look();
+  await waiting;
+  await n1.join();
+  goOn();
+  expect(await freeing).toEqual(["n1"]);
+  expect(await block()).toMatchObject({ node: "n1", epoch: n1.membership.epoch });
+  expect([n1.lost, await n1.addresses.give("a", { pool: "default" })]).toEqual([[], [given as GivenAddress]]);
+});
+
+test("an offer that its node has given up on is not made late", async () => {
+  const n1 = makeNode("n1");
+  await n1.join();
+  await n1.addresses.give("a", { pool: "default" });
+  store.isLate = true;
+  await expect(n1.addresses.tend()).rejects.toBeInstanceOf(StoreUnavailableError);
+  // There is room again, so nothing is offered any more.
+  const pool = await cluster.pools.get("default");
+  if (pool === undefined) throw new Error("no pool");
+  await cluster.pools.update(pool, { ...pool.value, cidrs: ["10.0.0.0/27"] });
+  await n1.addresses.tend();
+  await expect(store.late?.()).rejects.toBeInstanceOf(ConflictingWriteError);
+  expect((await block()).offered).toEqual([]);
 });
 
 test("a block whose node is given up is taken by another one, but for what others hold of it", async () => {

@@ -30,10 +30,10 @@ const kinds = [
 /** Each has found a fault that was in the code, or that has been put into it. */
 const FOUND = [
   [4, "a join that was cut off made a member"],
-  [31, "a node that was forgotten began in a former epoch of its process"],
-  [141, "a block that was claimed again set aside what the node's pods had"],
-  [179, "what was held apart was not written again in a new epoch"],
-  [170865951, "a node that took its former block over kept what it had held apart of it"],
+  [18, "a node that was forgotten began in a former epoch of its process"],
+  [742, "a node took blocks of an earlier epoch for confirmed"],
+  [979, "what was held apart was not written again in a new epoch"],
+  [1036, "a borrowed address went back without being closed"],
 ] as const;
 
 for (const [seed, fault] of FOUND) {
