@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { TendrilError } from "../core/errors.ts";
 import { type AcrossQuestion, traceAcross } from "./across.ts";
-import type { Hop } from "./hop.ts";
+import type { Hop, NodeHop } from "./hop.ts";
 import type { PartQuestion } from "./trace.ts";
 
 const NODES: Readonly<Record<string, string>> = { node1: "192.0.2.1", node2: "192.0.2.2" };
@@ -35,14 +35,14 @@ function stage(answers: Readonly<Record<string, (question: PartQuestion) => read
 }
 
 /** Sends what begins here to the other node, and takes in what comes from there. */
-function answering(node: string, other: string) {
+function answering(node: string, other: string, by: Partial<NodeHop> = { remote: NODES[other] ?? "", tunnel }) {
   return ({ from, to, arrival, port, isAnswer }: PartQuestion): readonly Hop[] =>
     arrival === undefined
       ? [
           { kind: "source", where: from.name, address: from.address, link: "eth0" },
           {
             ...({ kind: "node", where: node, destination: to.address, known: false, outside: false } as const),
-            ...{ remote: NODES[other] ?? "", tunnel },
+            ...by,
           },
         ]
       : [
@@ -69,6 +69,20 @@ test("each node is asked for its part, there and back, and what they say is one 
     ["node2", true, undefined],
     ["node1", true, { sender: "192.0.2.2", receiver: "192.0.2.1", tunnel }],
   ]);
+});
+
+test("a packet that goes by a router which BGP has told of comes to the node whose it is", async () => {
+  const by = { remote: "192.0.2.254", byBgp: true } as const;
+  const { question, asked } = stage({
+    node1: answering("node1", "node2", by),
+    node2: answering("node2", "node1", { remote: "192.0.2.254" }),
+  });
+  const { legs, wrong } = await traceAcross(question);
+  expect(legs[0]?.hops.map(({ judgement }) => judgement.state)).toEqual(["ok", "ok", "ok", "ok"]);
+  expect(asked[1]?.arrival).toEqual({ sender: "192.0.2.1", receiver: "192.0.2.2" });
+  // The way back is by a router, too, but nobody has told of it.
+  expect(wrong?.judgement.text).toContain("It is sent to 192.0.2.254, which is no node of the cluster");
+  expect(asked).toHaveLength(3);
 });
 
 test("a packet that goes to a wrong node is followed no further", async () => {

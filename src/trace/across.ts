@@ -79,9 +79,13 @@ function nextOf(
   last: Hop | undefined,
 ): { readonly node: string; readonly arrival: Arrival } | undefined {
   if (last?.kind !== "node" || judgeHop(last).state !== "ok") return undefined;
-  const { leadsTo, remote, tunnel }: NodeHop = last;
-  if (leadsTo === undefined || remote === undefined) return undefined;
+  const { leadsTo, owner, remote, tunnel, byBgp }: NodeHop = last;
+  if (remote === undefined) return undefined;
+  // By routers, of which nobody here tells, it comes to the node whose it is.
+  const next = leadsTo ?? (byBgp ? owner?.name : undefined);
+  if (next === undefined) return undefined;
   const sender = addressOf(node, familyOf(remote));
-  if (sender === undefined) return undefined;
-  return { node: leadsTo, arrival: { sender, receiver: remote, ...(tunnel !== undefined && { tunnel }) } };
+  const receiver = leadsTo === undefined ? addressOf(next, familyOf(remote)) : remote;
+  if (sender === undefined || receiver === undefined) return undefined;
+  return { node: next, arrival: { sender, receiver, ...(tunnel !== undefined && { tunnel }) } };
 }

@@ -127,6 +127,8 @@ export interface NodeHop extends Placed {
   readonly tunnel?: Tunnel;
   /** Whose that is. */
   readonly leadsTo?: string;
+  /** Set where BGP has told of the way, which then may lead by routers. */
+  readonly byBgp?: true;
   /** The node of this host, where it is known. */
   readonly self?: string;
   /** Whether there are documents to ask at all. */

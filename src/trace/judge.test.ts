@@ -66,6 +66,9 @@ test("the node that a packet goes to has to be the one that has its destination,
   expect(state({ ...hop, leadsTo: "node2" })).toBe("ok");
   expect(state({ ...hop, leadsTo: "node3" })).toBe("wrong");
   expect(words(hop)).toContain("which is no node of the cluster");
+  expect(state({ ...hop, byBgp: true })).toBe("ok");
+  expect(words({ ...hop, byBgp: true })).toContain("it is sent to 192.0.2.2, which has told of the way by BGP");
+  expect(state({ ...hop, leadsTo: "node3", byBgp: true })).toBe("wrong");
   expect(state({ ...hop, leadsTo: "node2", owner: { ...owner, gone: true } })).toBe("wrong");
   expect(words({ ...hop, self: "node2" })).toContain("is of this node");
   expect(state({ ...asked, known: false })).toBe("unknown");

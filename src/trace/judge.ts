@@ -177,7 +177,7 @@ function judgeFilter({ verdict: { hook, outcome, by, rewrites }, outer }: Filter
   );
 }
 
-function judgeNode({ destination, owner, remote, leadsTo, self, known, outside }: NodeHop): Judgement {
+function judgeNode({ destination, owner, remote, leadsTo, byBgp, self, known, outside }: NodeHop): Judgement {
   if (outside)
     return ok(
       `${destination} is of no pool: the packet leaves the cluster${remote === undefined ? "" : ` by ${remote}`}`,
@@ -200,6 +200,8 @@ function judgeNode({ destination, owner, remote, leadsTo, self, known, outside }
   }
   if (remote === undefined)
     return unknown(`${destination} is of node "${name}" (${prefix}); which one it is sent to cannot be told`);
+  if (leadsTo === undefined && byBgp)
+    return ok(`${prefix} is of node "${name}", and it is sent to ${remote}, which has told of the way by BGP`);
   if (leadsTo !== name) {
     const other = leadsTo === undefined ? "which is no node of the cluster" : `node "${leadsTo}"`;
     return wrong(`It is sent to ${remote}, ${other}, but ${prefix} is of node "${name}"`, RECONCILE);

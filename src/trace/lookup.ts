@@ -1,7 +1,19 @@
 /** Route lookups as the kernel makes them for a packet of its own, or for one that has come in by a link. */
 
+import { type Cidr, cidrContains, parseCidr } from "../core/cidr.ts";
+import { parseIp } from "../core/ip.ts";
 import { NetlinkError } from "../linux/netlink/error.ts";
-import { askRoute, type Route, type RouteQuestion, RTN_LOCAL, RTN_UNICAST } from "../linux/netlink/rtnetlink/route.ts";
+import {
+  askRoute,
+  type Route,
+  type RouteQuestion,
+  RT_TABLE_MAIN,
+  RTN_LOCAL,
+  RTN_UNICAST,
+  RTPROT_BGP,
+  RTPROT_BIRD,
+  routeDestination,
+} from "../linux/netlink/rtnetlink/route.ts";
 import type { NetlinkSocket } from "../linux/netlink/socket.ts";
 
 export interface LookupAnswer {
@@ -27,4 +39,17 @@ export function lookUp(socket: NetlinkSocket, question: RouteQuestion): LookupAn
     if (error instanceof NetlinkError) return { refusal: error.code };
     throw error;
   }
+}
+
+/** Who writes routes that BGP has told of. @see linux/rtnetlink.h, and `protocol kernel` of BIRD */
+const BGP: ReadonlySet<number> = new Set([RTPROT_BIRD, RTPROT_BGP]);
+
+/** Whether the most specific of the main table's routes to an address is one that BGP has told of. */
+export function isToldByBgp(routes: readonly Route[], address: string): boolean {
+  const ip = parseIp(address);
+  if (ip === undefined) return false;
+  const leads = (route: Route) => cidrContains(parseCidr(routeDestination(route)) as Cidr, ip);
+  const ways = routes.filter((route) => (route.table ?? route.table8) === RT_TABLE_MAIN && leads(route));
+  const longest = Math.max(...ways.map(({ destinationLength }) => destinationLength));
+  return ways.some(({ destinationLength, protocol }) => destinationLength === longest && BGP.has(protocol));
 }

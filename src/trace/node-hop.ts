@@ -6,7 +6,7 @@ import type { Cluster } from "./walk.ts";
 /** What the node's kernel says, with what the documents say of it, where there are any. */
 export function nodeHop(
   cluster: Cluster | undefined,
-  { where, destination, remote, tunnel }: Pick<NodeHop, "where" | "destination" | "remote" | "tunnel">,
+  { where, destination, remote, tunnel, byBgp }: Pick<NodeHop, "where" | "destination" | "remote" | "tunnel" | "byBgp">,
 ): NodeHop {
   const owner = cluster?.ownerOf(destination);
   const leadsTo = remote === undefined ? undefined : cluster?.nodeAt(remote);
@@ -20,6 +20,7 @@ export function nodeHop(
     ...(remote !== undefined && { remote }),
     ...(tunnel !== undefined && { tunnel }),
     ...(leadsTo !== undefined && { leadsTo }),
+    ...(byBgp && { byBgp }),
     ...(cluster?.self !== undefined && { self: cluster.self }),
   };
 }

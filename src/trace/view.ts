@@ -6,12 +6,12 @@ import { AF_BRIDGE, AF_INET, AF_INET6 } from "../linux/libc.ts";
 import { listAddresses } from "../linux/netlink/rtnetlink/address.ts";
 import { IFF_UP, type KernelLink, listLinks } from "../linux/netlink/rtnetlink/link/link.ts";
 import { listNeighbours, type Neighbour, NTF_SELF } from "../linux/netlink/rtnetlink/neighbour.ts";
-import type { RouteQuestion } from "../linux/netlink/rtnetlink/route.ts";
+import { listRoutes, type RouteQuestion } from "../linux/netlink/rtnetlink/route.ts";
 import { NETLINK_NETFILTER, NETLINK_ROUTE, NetlinkSocket } from "../linux/netlink/socket.ts";
 import { closeNetns, inNetns, type Netns, openCurrentNetns, openNetns } from "../linux/netns.ts";
 import { readRuleset, type TableContent } from "../linux/nftables/ruleset.ts";
 import { readSysctl } from "../linux/sysctl.ts";
-import { type LookupAnswer, lookUp } from "./lookup.ts";
+import { isToldByBgp, type LookupAnswer, lookUp } from "./lookup.ts";
 import { namespaceNumber } from "./nsid.ts";
 
 /** @see linux/if.h */
@@ -79,6 +79,11 @@ export class View {
 
   lookUp(question: RouteQuestion): LookupAnswer {
     return lookUp(this.#route, question);
+  }
+
+  /** Whether it is BGP that has told of the way to an address. */
+  isToldByBgp(address: string): boolean {
+    return isToldByBgp(listRoutes(this.#route), address);
   }
 
   neighbour(index: number, ip: string): Neighbour | undefined {

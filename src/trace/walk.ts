@@ -156,8 +156,9 @@ class Walker {
       const mac = this.#neighbour(where, at, to.address, undefined);
       this.#switch(next.link, mac, undefined);
     } else {
-      const remote = this.#leave(next.link, next.gateway);
-      this.hops.push(nodeHop(cluster, { where, destination: to.address, ...remote }));
+      const leaves = this.#leave(next.link, next.gateway);
+      const byBgp = leaves.tunnel === undefined && host.isToldByBgp(to.address);
+      this.hops.push(nodeHop(cluster, { where, destination: to.address, ...leaves, ...(byBgp && { byBgp }) }));
     }
   }
 

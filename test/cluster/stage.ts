@@ -1,13 +1,15 @@
 /** A lab for the tests of one file, made of the executables in dist/. */
 
 import { afterAll, beforeAll, expect } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { takeDown } from "../../src/lab/down.ts";
 import { type ExampleName, exampleFile } from "../../src/lab/example.ts";
+import { execInMember } from "../../src/lab/exec.ts";
 import { type LabOverrides, parseLabFile } from "../../src/lab/lab-file.ts";
 import { labFolder } from "../../src/lab/names.ts";
-import { netnsNamesOf } from "../../src/lab/record.ts";
+import { type LabRecord, netnsNamesOf } from "../../src/lab/record.ts";
 import { runScenario, type ScenarioReport } from "../../src/lab/scenario.ts";
 import { SCENARIOS } from "../../src/lab/scenarios/index.ts";
 import { bringUp } from "../../src/lab/up.ts";
@@ -61,6 +63,20 @@ export function stage(
     return runScenario(scenario, lab, { storeAway: STORE_AWAY, step: () => {}, check: () => {} });
   };
   return { lab, play };
+}
+
+/** What the program prints in a member of a lab. Fails unless its exit status is 0. */
+export async function outputInMember(record: LabRecord, member: string, ...args: readonly string[]): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), "tendril-lab-exec-"));
+  const file = join(folder, "said");
+  try {
+    const status = await execInMember(record, member, ["sh", "-c", `"$@" >${file}`, "sh", ...tendril, ...args]);
+    const said = readFileSync(file, "utf8");
+    expect({ status, said }).toEqual({ status: 0, said });
+    return said;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** Fails with what was expected and seen unless all of a scenario came out so. */
