@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { type Pod, podsOf, type Service } from "./asking.ts";
 import type { Cluster } from "./cluster.ts";
 import type { LoadResult, LoadResults, LoadTask } from "./load-client.ts";
-import { answersAt, inPod, type Place, url } from "./places.ts";
-import { until } from "./until.ts";
+import { inPod, type Place, untilAnswered, url } from "./places.ts";
 
 const CLIENT = join(import.meta.dir, "load-client.ts");
 const RATE = 5;
@@ -55,12 +54,8 @@ export async function whileAsking(cluster: Cluster, work: () => Promise<void>): 
   const ofPods = pods.flatMap(({ status }: Pod) => status.podIPs.map(({ ip }) => ip));
   const targets = [...spec.clusterIPs, ...ofPods].map((address) => ({ address, port: 80 }));
   const places = await Promise.all(pods.map((pod) => inPod(cluster, pod)));
-  // All nodes' kube-proxies know of the pods.
   const urls = targets.map(({ address, port }) => url(address, port));
-  for (const place of places) {
-    const isAnswered = async () => (await answersAt(place, urls)).every((answer) => answer !== "");
-    await until(`${place.name} is answered by all`, isAnswered);
-  }
+  for (const place of places) await untilAnswered(place, urls);
   const load = await startLoad(places, targets);
   try {
     await work();

@@ -6,7 +6,18 @@ import { hostnameAt, type Pod, podsOf, type Service } from "./asking.ts";
 import type { Cluster } from "./cluster.ts";
 import { coreDns, NODE_LOCAL, nodeLocalDns } from "./coredns.ts";
 import { operator } from "./operators.ts";
-import { answersAt, type Datagram, datagramsAt, inPod, onNode, outside, type Place, runAt, url } from "./places.ts";
+import {
+  answersAt,
+  type Datagram,
+  datagramsAt,
+  inPod,
+  onNode,
+  outside,
+  type Place,
+  runAt,
+  untilAnswered,
+  url,
+} from "./places.ts";
 import { until } from "./until.ts";
 import { PORTS, workloads } from "./workloads.ts";
 
@@ -45,11 +56,13 @@ export function provesNetwork(test: Test, cluster: () => Promise<Cluster>): void
     const [own, nodes, ofSingle] = await Promise.all(
       ["web", "web-nodes", "single"].map((name) => addressesOf(up, name)),
     );
+    const nodePorts = up.nodes().flatMap(({ addresses }) => addresses.map((address) => url(address, PORTS.node)));
+    await untilAnswered(beyond, nodePorts);
     for (const place of places) {
       const urls = [...(own ?? []), ...(nodes ?? [])].map((address) => url(address));
+      await untilAnswered(place, [...urls, ...nodePorts]);
       for (const answer of await answersAt(place, urls)) expect(names).toContain(answer);
     }
-    const nodePorts = up.nodes().flatMap(({ addresses }) => addresses.map((address) => url(address, PORTS.node)));
     for (const place of [...places, beyond]) {
       for (const answer of await answersAt(place, nodePorts))
         expect([place.name, names]).toEqual([place.name, expect.arrayContaining([answer])]);
@@ -76,6 +89,7 @@ export function provesNetwork(test: Test, cluster: () => Promise<Cluster>): void
     const names = web.map(({ metadata }) => metadata.name);
     for (const address of await addressesOf(up, "web-sticky")) {
       for (const place of places) {
+        await untilAnswered(place, [url(address)]);
         const [first = "", ...others] = await answersAt(place, Array(12).fill(url(address)));
         expect(names).toContain(first);
         expect(others).toEqual(others.map(() => first));

@@ -8,6 +8,7 @@ import { type Finished, finish } from "../support/command.ts";
 import type { Pod } from "./asking.ts";
 import type { Cluster } from "./cluster.ts";
 import { urlHost } from "./control-plane.ts";
+import { until } from "./until.ts";
 
 export interface Place {
   readonly name: string;
@@ -62,6 +63,11 @@ export async function answersAt(place: Place, urls: readonly string[], seconds =
   const lines = stdout.split("\n").slice(0, -1);
   if (lines.length !== urls.length) throw new Error(`${place.name} asked ${urls.length} and got: ${stdout}`);
   return lines.map((line) => (line.endsWith("\t200") ? line.slice(0, -4) : ""));
+}
+
+/** Waits until each URL has answered: a node's kube-proxy hears of services, and of pods that are ready, after a while. */
+export async function untilAnswered(place: Place, urls: readonly string[]): Promise<void> {
+  await until(`${place.name} is answered by all`, async () => !(await answersAt(place, urls)).includes(""));
 }
 
 /** What is at a port of UDP. */
