@@ -34,7 +34,7 @@ export class Lending {
   /** Whether no block of a pool is free, and nothing offered. Throws StoreUnavailableError. */
   async isUsedUp(pool: Document<PoolRecord>, family: Family): Promise<boolean> {
     const blocks = await this.#holdings.store.blocks.list();
-    return freeBlock(pool.value, family, takenIn(blocks), 0n) === undefined && !this.isOffered(blocks, pool, family);
+    return isFull(blocks, pool, family) && !this.isOffered(blocks, pool, family);
   }
 
   #isOwn(block: Document<BlockRecord>, pool: Document<PoolRecord>, family: Family): boolean {
@@ -108,12 +108,11 @@ export class Lending {
    */
   async tendOffers(pool: Document<PoolRecord>, family: Family, own: readonly BlockCount[]): Promise<void> {
     const documents = await this.#holdings.store.blocks.list();
-    const isFull = freeBlock(pool.value, family, takenIn(documents), 0n) === undefined;
     const blocks = own.flatMap((count) => {
       const document = documents.get(count.block);
       return document?.value.node !== this.#holdings.membership.node || count.closed ? [] : [{ document, count }];
     });
-    const isOffering = isFull && this.#isLent(pool);
+    const isOffering = isFull(documents, pool, family) && this.#isLent(pool);
     const offered = sum(blocks.map(({ document }) => document.value.offered.length));
     const free = sum(blocks.map(({ count }) => count.free));
     const kept = Math.min(this.#holdings.options.spare, Math.floor((free + offered) / 4));
@@ -156,6 +155,11 @@ export class Lending {
     for (const address of offered) table.restore(address);
     return 0;
   }
+}
+
+/** Whether every block of a pool is somebody's. */
+function isFull(blocks: Documents<BlockRecord>, pool: Document<PoolRecord>, family: Family): boolean {
+  return freeBlock(pool.value, family, takenIn(blocks), 0n) === undefined;
 }
 
 function sum(numbers: readonly number[]): number {

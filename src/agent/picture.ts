@@ -19,14 +19,6 @@ export interface Changes {
   readonly pools: boolean;
 }
 
-/** What a node's own addresses depend on, as counts of changes. */
-export interface Stirs {
-  /** Of pools, reservations, and blocks that the node holds or has borrowed from. */
-  readonly own: number;
-  /** Of blocks, whosever they are. */
-  readonly blocks: number;
-}
-
 /** Nodes, pools, blocks, reservations. */
 const KINDS = 4;
 
@@ -34,7 +26,7 @@ export class Picture {
   readonly #node: string;
   /** The blocks that the node had a part in when they were last seen. */
   readonly #own = new Set<string>();
-  #stirs: Stirs = { own: 0, blocks: 0 };
+  #stirs = 0;
   readonly #prefixes = new Prefixes();
   readonly #listed = new Set<string>();
   #nodes: Documents<NodeRecord> = new Map();
@@ -48,8 +40,8 @@ export class Picture {
     this.#node = node;
   }
 
-  /** What has changed that the node's own addresses depend on. */
-  get stirs(): Stirs {
+  /** How many changes there were of pools, reservations and blocks, whosever they are. */
+  get stirs(): number {
     return this.#stirs;
   }
 
@@ -97,7 +89,7 @@ export class Picture {
     return changes;
   }
 
-  /** Told of each change that the node's own addresses depend on. */
+  /** Told of each change that the node's own addresses depend on: of pools, reservations, and blocks that it has a part in. */
   onStir: () => void = () => {};
 
   /** Told of the reservations whenever one of them is another than before. */
@@ -146,7 +138,7 @@ export class Picture {
   }
 
   #stir(own: boolean): void {
-    this.#stirs = { own: this.#stirs.own + (own ? 1 : 0), blocks: this.#stirs.blocks + 1 };
+    this.#stirs++;
     if (own) this.onStir();
   }
 

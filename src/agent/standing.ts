@@ -12,7 +12,7 @@ import type { AddressTable } from "../ipam/cluster/address-table.ts";
 import { ConflictingWriteError, StoreUnavailableError } from "../store/store.ts";
 import type { Addresses } from "./addresses.ts";
 import type { Membership, NodeFields } from "./membership.ts";
-import type { Picture, Stirs } from "./picture.ts";
+import type { Picture } from "./picture.ts";
 import type { StoreHealth } from "./store-health.ts";
 
 export interface StandingOptions {
@@ -53,7 +53,7 @@ const LOOKERS = 8;
 /** How things stood at some time. */
 interface Tended {
   readonly at: number;
-  readonly stirs: Stirs;
+  readonly stirs: number;
   readonly changes: number;
   readonly epoch: number;
   readonly wishes: number;
@@ -143,10 +143,9 @@ export class Standing {
     const { picture, table, membership } = this.#options;
     if (before === undefined || before.epoch !== membership.epoch || before.changes !== table.changes) return true;
     if (before.wishes !== this.#wishes) return true;
-    const { stirs } = picture;
     const elapsed = performance.now() - before.at;
-    if (stirs.own !== before.stirs.own || elapsed >= TEND_ANYWAY) return true;
-    return stirs.blocks !== before.stirs.blocks && elapsed >= TEND_FOR_OTHERS * picture.nodes.size;
+    if (elapsed >= TEND_ANYWAY) return true;
+    return picture.stirs !== before.stirs && elapsed >= TEND_FOR_OTHERS * picture.nodes.size;
   }
 
   async #asking(work: () => Promise<void>): Promise<void> {
